@@ -1,0 +1,1 @@
+"""Questions to a System or to arrays: one question, one Result, one file."""

@@ -1,0 +1,44 @@
+"""The base of every experiment's settings: frozen, checked, and helpful about a wrong name."""
+
+import difflib
+from collections.abc import Iterable
+from typing import TypeVar
+
+import pydantic
+
+S = TypeVar("S", bound="Settings")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A sentence that suggests what `word` was meant to be, and lists what there is."""
+    known = sorted(known)
+    close = difflib.get_close_matches(word, known, n=1)
+    suggestion = f"Did you mean {close[0]!r}? " if close else ""
+    return f"{suggestion}There is: {', '.join(known)}."
+
+
+class Settings(pydantic.BaseModel):
+    """Numbers that decide a run. Equal settings, equal results."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+    seed: int = pydantic.Field(default=0, ge=0, description="all randomness comes from it")
+
+    def changed(self: S, changes: Iterable[str]) -> S:
+        """These settings with each "KEY=VALUE" applied and checked.
+
+        Raises ValueError on an unknown key or an impossible value; says what to type.
+        """
+        values = self.model_dump()
+        for text in changes:
+            key, equals, value = text.partition("=")
+            if not equals:
+                raise ValueError(f"{text!r} is not KEY=VALUE. Type for example: --set seed=1")
+            if key not in values:
+                raise ValueError(f"No setting {key!r}. {nearest(key, values)}")
+            values[key] = value
+        try:
+            return type(self).model_validate(values)
+        except pydantic.ValidationError as error:
+            first = error.errors()[0]
+            key = first["loc"][0] if first["loc"] else "settings"
+            raise ValueError(f"{key}={first['input']!r}: {first['msg']}.") from None

@@ -1,0 +1,1 @@
+"""Result -> Axes. Draws, never computes. The only room with matplotlib and plotly."""

@@ -1,0 +1,1 @@
+"""Results and figures in, one static page out."""

@@ -1,0 +1,1 @@
+"""Systems without weights: environments, plants, textbook flows. No file knows another."""
