@@ -1,0 +1,81 @@
+"""How do many guesses run at once without waiting for the slowest?
+
+Lanes move in blocks of a few steps; those that are done leave, the rest are packed into
+buckets whose sizes are powers of four, so that few shapes are ever compiled.
+"""
+
+import time
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from slowpoint.analysis.methods import Lane, Method
+from slowpoint.analysis.problem import batch_of, Problem
+
+
+def run_lanes(
+    method: Method,
+    problem: Problem,
+    guesses: np.ndarray,
+    holds: np.ndarray,
+    *,
+    seconds: float | None = None,
+) -> Lane:
+    """Every guess at the end of its way, as NumPy arrays with a leading axis.
+
+    After `seconds` no new block is begun; lanes that were not done stay where they are.
+    """
+    if len(guesses) == 0:
+        return _empty(method, guesses, holds)
+    lanes = _host(_begin(method, jnp.asarray(guesses), jnp.asarray(holds)))
+    active = np.arange(len(guesses))
+    end = time.monotonic() + (np.inf if seconds is None else seconds)
+    while len(active) and time.monotonic() < end:
+        for chunk in _buckets(active, batch_of(guesses.shape[1])):
+            moved = _host(_advance(method, problem, _rows(lanes, chunk)))
+            real = len(np.unique(chunk))  # a bucket is filled up with its last lane
+            _write(lanes, chunk[:real], moved)
+        active = active[~lanes.done[active] & (lanes.steps[active] < method.max_steps)]
+    return lanes
+
+
+def _buckets(active: np.ndarray, largest: int) -> list[np.ndarray]:
+    chunks = [active[i : i + largest] for i in range(0, len(active), largest)]
+    sizes = [min(largest, 4 ** int(np.ceil(np.log2(len(c)) / 2))) for c in chunks]
+    return [np.pad(c, (0, size - len(c)), mode="edge") for c, size in zip(chunks, sizes)]
+
+
+def _host(lanes: Lane) -> Lane:
+    return jax.tree.map(np.array, lanes)  # a writable copy
+
+
+def _rows(lanes: Lane, index: np.ndarray) -> Lane:
+    return jax.tree.map(lambda a: jnp.asarray(a[index]), lanes)
+
+
+def _write(lanes: Lane, index: np.ndarray, moved: Lane) -> None:
+    def put(old, new):
+        old[index] = new[: len(index)]
+
+    jax.tree.map(put, lanes, moved)
+
+
+def _empty(method: Method, guesses: np.ndarray, holds: np.ndarray) -> Lane:
+    one = np.zeros((1, *guesses.shape[1:])), np.zeros((1, *holds.shape[1:]))
+    return jax.tree.map(lambda a: a[:0], _host(_begin(method, *map(jnp.asarray, one))))
+
+
+@eqx.filter_jit
+def _begin(method: Method, guesses, holds) -> Lane:
+    return jax.vmap(method.start)(guesses, holds)
+
+
+@eqx.filter_jit
+def _advance(method: Method, problem: Problem, lanes: Lane) -> Lane:
+    def block(lane):
+        step = lambda _, lane: method.step(problem, lane)
+        return jax.lax.fori_loop(0, min(method.block, method.max_steps), step, lane)
+
+    return jax.vmap(block)(lanes)

@@ -1,0 +1,225 @@
+"""How one guess is moved to a state that stands still.
+
+Each method is a step on a Lane: a state, the input held, and what the method remembers.
+"""
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from slowpoint.analysis.problem import Problem, rounding
+from slowpoint.core.system import System
+
+HALVINGS = 2.0 ** -jnp.arange(10.0)  # step lengths tried at once
+
+
+class Lane(eqx.Module):
+    """One guess on its way."""
+
+    x: Float[Array, " state"]
+    u: Float[Array, " input"]
+    memory: PyTree[Float[Array, "..."]]
+    steps: Int[Array, ""]
+    done: Bool[Array, ""]
+
+
+class Method(eqx.Module):
+    """Moves a lane one step. `done` says that it has arrived or can go no further."""
+
+    max_steps: eqx.AbstractVar[int]
+    via: eqx.AbstractVar[System | None]  # solve this System instead: its points are the same
+    block: eqx.AbstractVar[int]  # steps between two looks at which lanes are done
+    double: eqx.AbstractVar[bool]
+
+    @abc.abstractmethod
+    def remember(self, x: Float[Array, " state"]) -> PyTree:
+        """What a lane carries besides its state, before the first step."""
+
+    @abc.abstractmethod
+    def move(self, problem: Problem, lane: Lane) -> tuple[Array, PyTree, Array]:
+        """`(state, memory, done)` after one step."""
+
+    def start(self, x, u) -> Lane:
+        """A lane at the guess `x`."""
+        return Lane(x, u, self.remember(x), jnp.zeros((), int), jnp.zeros((), bool))
+
+    def step(self, problem: Problem, lane: Lane) -> Lane:
+        """The lane one step on; a lane that is done stays."""
+        x, memory, done = self.move(problem, lane)
+        moved = Lane(x, lane.u, memory, lane.steps + 1, done)
+        return jax.tree.map(lambda old, new: jnp.where(lane.done, old, new), lane, moved)
+
+
+def floor(n: int) -> float:
+    """q below which a residual is rounding and nothing else."""
+    return 0.5 * (rounding(n) / 50) ** 2
+
+
+def search_line(problem: Problem, merit, x, p):
+    """`x` after the longest of ten halved steps along `p` that lowers `merit` enough.
+
+    Returns `(x, merit, found)`; when none does, `x` stays.
+    """
+    trials = problem.project(x + HALVINGS[:, None] * p)
+    now = merit(x)
+    values = jax.vmap(merit)(trials)
+    enough = values <= (1 - 2e-4 * HALVINGS) * now
+    best, found = jnp.argmax(enough), enough.any()
+    return jnp.where(found, trials[best], x), jnp.where(found, values[best], now), found
+
+
+class Newton(Method):
+    """Damped Newton on r = 0: a few LU factorisations, and points of any index.
+
+    It stops at slow points, where the Jacobian is singular. `avoid` (rows of states) deflates
+    roots that are known (Farrell, Birkisson and Funke 2015), without a second factorisation.
+    """
+
+    max_steps: int = 48
+    via: System | None = None
+    avoid: Float[Array, "known state"] | None = None
+    block: int = 4
+    double: bool = True
+
+    def remember(self, x):
+        return ()
+
+    def move(self, problem, lane):
+        x, u = lane.x, lane.u
+        slope = problem.jacobian(x, u)
+        # an exactly singular pivot would end in NaN; at this size it can't be felt
+        tiny = 1e-14 * jnp.abs(slope).max() * jnp.eye(len(x))
+        p = jnp.linalg.solve(slope + tiny, -problem.residual(x, u))
+        merit = lambda x: problem.q(x, u)
+        if self.avoid is not None:
+            known = self.avoid
+            p = deflated(x, p, known)
+            merit = lambda x: problem.q(x, u) * deflation(x, known) ** 2
+        x, _, found = search_line(problem, merit, x, p)
+        return x, (), ~found | (problem.q(x, u) <= floor(len(x)))
+
+
+def deflation(x, known):
+    """m(x) = prod(1 + |x - x_k|^-2): large near a known root, 1 far away."""
+    return jnp.exp(jnp.log1p(1 / ((x - known) ** 2).sum(axis=1)).sum())
+
+
+def deflated(x, p, known):
+    """The Newton step of m r from the step `p` of r: exactly a multiple of it.
+
+    Sherman and Morrison: p / (1 - grad(log m) . p). Capped at norm 2.
+    """
+    towards = x - known
+    square = (towards**2).sum(axis=1)
+    gradient = -2 * (towards / (square * (square + 1))[:, None]).sum(axis=0)
+    p = p / (1 - gradient @ p)
+    return p * jnp.minimum(1.0, 2.0 / jnp.linalg.norm(p))
+
+
+class LevenbergMarquardt(Method):
+    """Damped Gauss-Newton: surer than Newton where gates saturate or gain is high, slower."""
+
+    max_steps: int = 96
+    via: System | None = None
+    block: int = 4
+    double: bool = True
+
+    def remember(self, x):
+        return jnp.full((), 1e-2)
+
+    def move(self, problem, lane):
+        x, u, damping = lane.x, lane.u, lane.memory
+        r, slope = problem.residual(x, u), problem.jacobian(x, u)
+        q = 0.5 * r @ r
+        gradient = slope.T @ r
+        normal = slope.T @ slope + damping * jnp.sqrt(2 * q) * jnp.eye(len(x))
+        p = -jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(normal), gradient)
+        trial = problem.project(x + p)
+        expected = q - 0.5 * jnp.sum((r + slope @ (trial - x)) ** 2)
+        gained = q - problem.q(trial, u)
+        ratio = gained / jnp.maximum(expected, 1e-300)
+        taken = gained > 0
+        factor = jnp.where(ratio > 0.75, 0.2, jnp.where(ratio < 0.25, 3.0, 1.0))
+        damping = jnp.clip(damping * jnp.where(taken, factor, 6.0), 1e-14, 1e14)
+        x = jnp.where(taken, trial, x)
+        stuck = ~taken & (damping > 1e12)
+        return x, damping, stuck | (problem.q(x, u) <= floor(len(x)))
+
+
+class Hessian(Method):
+    """Newton on q itself, with its full Hessian: for slow points, where r does not vanish.
+
+    At such a point J^T J is singular (Jr has the left null vector r), the Hessian is not.
+    Eigenvalues enter by their size, so every step descends; coordinates held by the box wait.
+    """
+
+    max_steps: int = 60
+    via: System | None = None
+    longest: float = 0.5
+    block: int = 4
+    double: bool = True
+
+    def remember(self, x):
+        return ()
+
+    def move(self, problem, lane):
+        x, u = lane.x, lane.u
+        gradient, bend = jax.grad(problem.q)(x, u), jax.hessian(problem.q)(x, u)
+        held = problem.at_bound(x, gradient)
+        free = jnp.where(held, 0.0, gradient)
+        values, vectors = jnp.linalg.eigh(free_part(bend, held))
+        p = -vectors @ ((vectors.T @ free) / jnp.maximum(jnp.abs(values), 1e-9))
+        p = jnp.where(held, 0.0, p)
+        p = p * jnp.minimum(1.0, self.longest / jnp.maximum(jnp.linalg.norm(p), 1e-300))
+        merit = lambda x: problem.q(x, u)
+        moved, _, found = search_line(problem, merit, x, p)
+        # at the bottom q is flat to rounding, its gradient is not yet
+        last = problem.project(x + p)
+        slope = jax.grad(problem.q)(last, u)
+        after = jnp.linalg.norm(jnp.where(problem.at_bound(last, slope), 0.0, slope))
+        before = jnp.linalg.norm(free)
+        flat = ~found & (after < before)
+        x = jnp.where(found, moved, jnp.where(flat, last, x))
+        return x, (), (~found & ~flat) | (before <= 1e-15)
+
+
+def free_part(bend, held):
+    """The Hessian among coordinates that may move; the others keep a row of the identity."""
+    free = ~held
+    return jnp.where(free[:, None] & free[None, :], bend, 0.0) + jnp.diag(held * 1.0)
+
+
+class Adam(Method):
+    """Gradient descent on q, for comparison only: what the older finders do.
+
+    The rate falls by `decay` whenever q has not fallen by 1e-4 of itself for three steps.
+    """
+
+    max_steps: int = 5000
+    via: System | None = None
+    rate: float = 0.01
+    decay: float = 0.95
+    block: int = 1000
+    double: bool = False
+
+    def remember(self, x):
+        zero = jnp.zeros_like(x)
+        return zero, zero, jnp.full((), self.rate), jnp.full((), jnp.inf), jnp.zeros(())
+
+    def move(self, problem, lane):
+        mean, square, rate, best, waited = lane.memory
+        q, gradient = jax.value_and_grad(problem.q)(lane.x, lane.u)
+        t = lane.steps + 1
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.999 * square + 0.001 * gradient**2
+        change = (mean / (1 - 0.9**t)) / (jnp.sqrt(square / (1 - 0.999**t)) + 1e-8)
+        x = problem.project(lane.x - rate * change)
+        better = q < best * (1 - 1e-4)
+        waited = jnp.where(better, 0.0, waited + 1)
+        rate = jnp.where(waited > 2, rate * self.decay, rate)
+        waited = jnp.where(waited > 2, 0.0, waited)
+        memory = (mean, square, rate, jnp.minimum(q, best), waited)
+        return x, memory, jnp.zeros((), bool)

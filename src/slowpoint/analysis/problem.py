@@ -1,0 +1,81 @@
+"""What must vanish where the state stands still, and within which box?"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from slowpoint.core.system import System
+
+
+class Problem(eqx.Module):
+    r"""Find the zeros of the residual r, or the minima of $q = \frac12 |r|^2$, inside a box.
+
+    r is `step(x) - x` for a Map and `velocity(x)` for a Flow.
+    """
+
+    system: System
+    low: Float[Array, " state"]
+    high: Float[Array, " state"]
+
+    def residual(self, x, u):
+        """r at `x`."""
+        if self.system.discrete:
+            return self.system.step(x, u) - x
+        return self.system.velocity(x, u)
+
+    def jacobian(self, x, u):
+        """Derivative of r."""
+        slope = self.system.jacobian(x, u)
+        return slope - jnp.eye(len(x)) if self.system.discrete else slope
+
+    def q(self, x, u):
+        """Half the squared residual (Sussillo and Barak 2013, eq. 2.2)."""
+        return 0.5 * jnp.sum(self.residual(x, u) ** 2)
+
+    def project(self, x):
+        """The nearest state inside the box."""
+        return jnp.clip(x, self.low, self.high)
+
+    def at_bound(self, x, gradient):
+        """Coordinates on the box whose descent direction points out of it."""
+        return ((x <= self.low) & (gradient > 0)) | ((x >= self.high) & (gradient < 0))
+
+
+def rounding(n: int) -> float:
+    """The residual that rounding alone can leave, 50 eps sqrt(n): an allowance, no bound."""
+    return 50 * float(np.finfo(np.float64).eps) * n**0.5
+
+
+@eqx.filter_jit
+def evaluate(problem: Problem, x: Float[Array, "point state"], u: Float[Array, "point input"]):
+    """`(residuals, speeds, outputs)` of many states."""
+
+    def one(x, u):
+        speed = jnp.linalg.norm(problem.system.velocity(x, u))
+        return jnp.linalg.norm(problem.residual(x, u)), speed, problem.system.output(x)
+
+    return jax.vmap(one)(x, u)
+
+
+@eqx.filter_jit
+def slopes(problem: Problem, x: Float[Array, "point state"], u: Float[Array, "point input"]):
+    """`(jacobians of r, gradients of q, Lipschitz bounds within RADIUS)` of many states."""
+
+    def one(pair):
+        x, u = pair
+        slope = problem.jacobian(x, u)
+        gradient = slope.T @ problem.residual(x, u)
+        return slope, gradient, problem.system.lipschitz_bound(x, u, RADIUS)
+
+    return jax.lax.map(one, (x, u), batch_size=batch_of(x.shape[1]))
+
+
+RADIUS = 1e-3  # rho: the ball in which a certificate looks for a second root
+
+
+def batch_of(n: int, largest: int = 256) -> int:
+    """How many n x n matrices to hold at once (a power of four, 128 MiB at most)."""
+    room = min(largest, max(1, 2**24 // n**2))
+    return 4 ** int(np.log2(room) / 2)
