@@ -58,17 +58,15 @@ def floor(n: int) -> float:
     return 0.5 * (rounding(n) / 50) ** 2
 
 
-def search_line(problem: Problem, merit, x, p):
+def search_line(problem: Problem, merit, x, u, p):
     """`x` after the longest of ten halved steps along `p` that lowers `merit` enough.
 
-    Returns `(x, merit, found)`; when none does, `x` stays.
+    Returns `(x, found)`; when none does, `x` stays.
     """
-    trials = problem.project(x + HALVINGS[:, None] * p)
-    now = merit(x)
-    values = jax.vmap(merit)(trials)
-    enough = values <= (1 - 2e-4 * HALVINGS) * now
-    best, found = jnp.argmax(enough), enough.any()
-    return jnp.where(found, trials[best], x), jnp.where(found, values[best], now), found
+    trials = problem.project(x + HALVINGS[:, None] * p, u)
+    enough = jax.vmap(merit)(trials) <= (1 - 2e-4 * HALVINGS) * merit(x)
+    found = enough.any()
+    return jnp.where(found, trials[jnp.argmax(enough)], x), found
 
 
 class Newton(Method):
@@ -98,7 +96,7 @@ class Newton(Method):
             known = self.avoid
             p = deflated(x, p, known)
             merit = lambda x: problem.q(x, u) * deflation(x, known) ** 2
-        x, _, found = search_line(problem, merit, x, p)
+        x, found = search_line(problem, merit, x, u, p)
         return x, (), ~found | (problem.q(x, u) <= floor(len(x)))
 
 
@@ -137,7 +135,7 @@ class LevenbergMarquardt(Method):
         gradient = slope.T @ r
         normal = slope.T @ slope + damping * jnp.sqrt(2 * q) * jnp.eye(len(x))
         p = -jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(normal), gradient)
-        trial = problem.project(x + p)
+        trial = problem.project(x + p, u)
         expected = q - 0.5 * jnp.sum((r + slope @ (trial - x)) ** 2)
         gained = q - problem.q(trial, u)
         ratio = gained / jnp.maximum(expected, 1e-300)
@@ -168,18 +166,18 @@ class Hessian(Method):
     def move(self, problem, lane):
         x, u = lane.x, lane.u
         gradient, bend = jax.grad(problem.q)(x, u), jax.hessian(problem.q)(x, u)
-        held = problem.at_bound(x, gradient)
+        held = problem.at_bound(x, u, gradient)
         free = jnp.where(held, 0.0, gradient)
         values, vectors = jnp.linalg.eigh(free_part(bend, held))
         p = -vectors @ ((vectors.T @ free) / jnp.maximum(jnp.abs(values), 1e-9))
         p = jnp.where(held, 0.0, p)
         p = p * jnp.minimum(1.0, self.longest / jnp.maximum(jnp.linalg.norm(p), 1e-300))
         merit = lambda x: problem.q(x, u)
-        moved, _, found = search_line(problem, merit, x, p)
+        moved, found = search_line(problem, merit, x, u, p)
         # at the bottom q is flat to rounding, its gradient is not yet
-        last = problem.project(x + p)
+        last = problem.project(x + p, u)
         slope = jax.grad(problem.q)(last, u)
-        after = jnp.linalg.norm(jnp.where(problem.at_bound(last, slope), 0.0, slope))
+        after = jnp.linalg.norm(jnp.where(problem.at_bound(last, u, slope), 0.0, slope))
         before = jnp.linalg.norm(free)
         flat = ~found & (after < before)
         x = jnp.where(found, moved, jnp.where(flat, last, x))
@@ -216,10 +214,29 @@ class Adam(Method):
         mean = 0.9 * mean + 0.1 * gradient
         square = 0.999 * square + 0.001 * gradient**2
         change = (mean / (1 - 0.9**t)) / (jnp.sqrt(square / (1 - 0.999**t)) + 1e-8)
-        x = problem.project(lane.x - rate * change)
+        x = problem.project(lane.x - rate * change, lane.u)
         better = q < best * (1 - 1e-4)
         waited = jnp.where(better, 0.0, waited + 1)
         rate = jnp.where(waited > 2, rate * self.decay, rate)
         waited = jnp.where(waited > 2, 0.0, waited)
         memory = (mean, square, rate, jnp.minimum(q, best), waited)
         return x, memory, jnp.zeros((), bool)
+
+
+class Forward(Method):
+    """No search at all: the system's own steps, until it moves less than `speed`."""
+
+    max_steps: int = 20_000
+    via: System | None = None
+    speed: float = 1e-9  # per unit time
+    block: int = 100
+    double: bool = True
+
+    def remember(self, x):
+        return ()
+
+    def move(self, problem, lane):
+        system = problem.system
+        x = system.step(lane.x, lane.u)
+        moved = jnp.linalg.norm(x - lane.x) / system.dt
+        return x, (), moved < self.speed

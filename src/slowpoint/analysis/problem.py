@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from slowpoint.core.system import System
+from slowpoint.core.system import Box, System
 
 
 class Problem(eqx.Module):
@@ -16,8 +16,8 @@ class Problem(eqx.Module):
     """
 
     system: System
-    low: Float[Array, " state"]
-    high: Float[Array, " state"]
+    corners: Box | None = None  # instead of the system's own
+    boxed: bool = eqx.field(static=True, default=True)
 
     def residual(self, x, u):
         """r at `x`."""
@@ -34,13 +34,23 @@ class Problem(eqx.Module):
         """Half the squared residual (Sussillo and Barak 2013, eq. 2.2)."""
         return 0.5 * jnp.sum(self.residual(x, u) ** 2)
 
-    def project(self, x):
-        """The nearest state inside the box."""
-        return jnp.clip(x, self.low, self.high)
+    def box(self, u) -> Box | None:
+        """The box that holds, or None."""
+        if not self.boxed:
+            return None
+        return self.system.box(u) if self.corners is None else self.corners
 
-    def at_bound(self, x, gradient):
+    def project(self, x, u):
+        """The nearest state inside the box."""
+        box = self.box(u)
+        return x if box is None else jnp.clip(x, *box)
+
+    def at_bound(self, x, u, gradient):
         """Coordinates on the box whose descent direction points out of it."""
-        return ((x <= self.low) & (gradient > 0)) | ((x >= self.high) & (gradient < 0))
+        box = self.box(u)
+        if box is None:
+            return jnp.zeros(len(x), bool)
+        return ((x <= box[0]) & (gradient > 0)) | ((x >= box[1]) & (gradient < 0))
 
 
 def rounding(n: int) -> float:
@@ -61,13 +71,14 @@ def evaluate(problem: Problem, x: Float[Array, "point state"], u: Float[Array, "
 
 @eqx.filter_jit
 def slopes(problem: Problem, x: Float[Array, "point state"], u: Float[Array, "point input"]):
-    """`(jacobians of r, gradients of q, Lipschitz bounds within RADIUS)` of many states."""
+    """`(r, its jacobian, gradient of q, at_bound, Lipschitz bound within RADIUS)` of each."""
 
     def one(pair):
         x, u = pair
-        slope = problem.jacobian(x, u)
-        gradient = slope.T @ problem.residual(x, u)
-        return slope, gradient, problem.system.lipschitz_bound(x, u, RADIUS)
+        slope, r = problem.jacobian(x, u), problem.residual(x, u)
+        gradient = slope.T @ r
+        held = problem.at_bound(x, u, gradient)
+        return r, slope, gradient, held, problem.system.lipschitz_bound(x, u, RADIUS)
 
     return jax.lax.map(one, (x, u), batch_size=batch_of(x.shape[1]))
 

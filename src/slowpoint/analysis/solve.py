@@ -51,10 +51,11 @@ def solve(
     check(system, guesses, hold)
     with float64():
         wide = widen(system)
-        problem = Problem(wide, *_box(wide, box))
+        corners = None if box is None or box == "auto" else tuple(map(jnp.asarray, box))
+        problem = Problem(wide, corners, boxed=box is not None)
         start = guesses.astype(np.float64)
         holds = np.broadcast_to(hold, (len(guesses), system.input_size)).astype(np.float64)
-        inside = np.clip(start, np.asarray(problem.low), np.asarray(problem.high))
+        inside = np.asarray(jax.vmap(problem.project)(start, holds))
         x, steps = _arrive(method, problem, inside, holds, seek, seconds)
         found = _describe(problem, x, holds, seek, tolerance)
     return dataclasses.replace(
@@ -69,7 +70,7 @@ def _arrive(method: Method, problem: Problem, x, u, seek: Seek, seconds: float |
     """Where the guesses end and after how many steps."""
     solved = problem
     if method.via is not None:
-        solved = Problem(widen(method.via), problem.low, problem.high)
+        solved = dataclasses.replace(problem, system=widen(method.via))
     if method.double:
         lanes = run_lanes(method, solved, x, u, seconds=seconds)
     else:
@@ -146,13 +147,11 @@ def _table(problem: Problem, x, u, tolerance: Tolerance) -> dict[str, np.ndarray
     n, discrete = problem.system.state_size, problem.system.discrete
     points = jnp.asarray(x), jnp.asarray(u)
     residuals, speeds, outputs = map(np.asarray, evaluate(problem, *points))
-    jacobians, gradients, lipschitz = map(np.asarray, slopes(problem, *points))
-    vectors = np.asarray(_residual_vectors(problem, *points))
+    vectors, jacobians, gradients, held, lipschitz = map(np.asarray, slopes(problem, *points))
     proof = certify(vectors, jacobians, lipschitz)
     values, modes = np.linalg.eig(jacobians) if len(x) else (np.empty((0, n)), jacobians)
     rates = _rates(values, problem.system.dt, discrete)
     order = np.argsort(-rates.real, axis=1, kind="stable")
-    held = np.asarray(problem.at_bound(points[0], jnp.asarray(gradients)))
     free = np.linalg.norm(np.where(held, 0, gradients), axis=1)
     bends = _bends(problem, *points, held)
     sizes = np.abs(jacobians).sum(axis=2).max(axis=1, initial=0)
@@ -193,11 +192,6 @@ def _rates(values: np.ndarray, dt: float, discrete: bool) -> np.ndarray:
         return np.log(1 + values.astype(complex)) / dt
 
 
-@eqx.filter_jit
-def _residual_vectors(problem: Problem, x, u):
-    return jax.vmap(problem.residual)(x, u)
-
-
 def _bends(problem: Problem, x, u, held: np.ndarray) -> np.ndarray:
     """Least eigenvalue of q's Hessian along the box's free directions; NaN for fixed points."""
     bends = np.full(len(x), np.nan)
@@ -221,12 +215,6 @@ def input_jacobian(
         move = wide.step if wide.discrete else wide.velocity
         slope = jax.jit(jax.vmap(jax.jacfwd(move, argnums=1)))
         return np.asarray(slope(jnp.asarray(points.states), jnp.asarray(points.hold)))
-
-
-def _box(system: System, box: Box):
-    corners = system.box() if box == "auto" else box
-    free = jnp.full(system.state_size, jnp.inf)
-    return (-free, free) if corners is None else tuple(map(jnp.asarray, corners))
 
 
 def _narrow(tree) -> bool:

@@ -107,7 +107,7 @@ class GRU(Map):
             within = (u_n * (x * slope)[None, :]) @ u_r + u_n * r[None, :]
         return (1 - n**2)[:, None] * within
 
-    def box(self):
+    def box(self, u):
         ones = jnp.ones(self.state_size)  # z < 1 makes a fixed point h = n = tanh(...)
         return -ones, ones
 
@@ -162,8 +162,8 @@ class Ungated(Flow):
     def output(self, x):
         return self.gru.output(x)
 
-    def box(self):
-        return self.gru.box()
+    def box(self, u):
+        return self.gru.box(u)
 
 
 def example(key: PRNGKeyArray) -> GRU:

@@ -75,6 +75,17 @@ class LowRank(Flow):
     def output(self, x):
         return self.strength * (self.readout.T @ self.nonlinearity(x))
 
+    def box(self, u):
+        largest = max(
+            abs(getattr(self.nonlinearity, "low", -math.inf)),
+            abs(getattr(self.nonlinearity, "high", math.inf)),
+        )
+        if math.isinf(largest):
+            return None
+        latent = self.strength * largest * jnp.abs(self.right).sum(axis=0)
+        reach = jnp.abs(self.left) @ latent
+        return self.encode(u) - reach, self.encode(u) + reach
+
     def lipschitz_bound(self, x, u, radius):
         curvature = getattr(self.nonlinearity, "curvature", math.nan)
         spread = jnp.linalg.norm(self.left, 2) * jnp.linalg.norm(self.right, 2)

@@ -83,9 +83,14 @@ class LSTM(Map):
     def output(self, x):
         return self.readout @ x[self.hidden] + self.readout_bias
 
-    def box(self):
-        ones, free = jnp.ones(self.units), jnp.full(self.units, jnp.inf)
-        return jnp.concatenate([-ones, -free]), jnp.concatenate([ones, free])
+    def box(self, u):
+        # |h| < 1 bounds every gate, and gates below 1 bound c: |c| <= i / (1 - f)
+        reach = jnp.abs(self.recurrent).sum(axis=1)
+        i, f, g, _ = jnp.split(self.encode(u), 4)
+        w_i, w_f, w_g, _ = jnp.split(reach, 4)
+        c = jax.nn.sigmoid(i + w_i) * jnp.tanh(jnp.abs(g) + w_g) / jax.nn.sigmoid(-f - w_f)
+        high = jnp.concatenate([jnp.ones(self.units), c])
+        return -high, high
 
 
 def example(key: PRNGKeyArray) -> LSTM:

@@ -105,13 +105,17 @@ class Vanilla(Flow):
             inner = self.recurrent * slope(x)[None, :]
         return inner - jnp.eye(self.state_size)
 
-    def box(self):
+    def box(self, u):
         low = getattr(self.nonlinearity, "low", -math.inf)
         high = getattr(self.nonlinearity, "high", math.inf)
-        if self.form == "current" or math.isinf(low) or math.isinf(high):
+        if math.isinf(low) or math.isinf(high):
             return None
-        # with dt <= 1 a step is a weighted mean of x and a value in the range
-        return jnp.full(self.state_size, low), jnp.full(self.state_size, high)
+        # the leak pulls towards a target in this box; a step with dt <= 1 is a weighted mean
+        if self.form == "rate":
+            return jnp.full(self.state_size, low), jnp.full(self.state_size, high)
+        most = jnp.maximum(self.recurrent * low, self.recurrent * high).sum(axis=1)
+        least = jnp.minimum(self.recurrent * low, self.recurrent * high).sum(axis=1)
+        return self.encode(u) + least, self.encode(u) + most
 
     def lipschitz_bound(self, x, u, radius):
         curvature = getattr(self.nonlinearity, "curvature", math.nan)

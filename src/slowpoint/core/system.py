@@ -77,8 +77,11 @@ class System(eqx.Module):
         """`step`, the input already encoded: `advance(x, encode(u)) = step(x, u)`."""
         return self.step(x, drive)
 
-    def box(self) -> Box | None:
-        """A box that holds every fixed point and that no trajectory leaves; None: not known."""
+    def box(self, u: Float[Array, " input"]) -> Box | None:
+        """With `u` held: a box with every fixed point inside, that no step leaves. None: unknown.
+
+        Two corners, of finite numbers, so that an index theorem holds inside.
+        """
         return None
 
     def lipschitz_bound(

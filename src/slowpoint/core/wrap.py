@@ -135,8 +135,8 @@ class Sampled(Map):
     def advance(self, x, drive):
         return self.flow.advance(x, drive)
 
-    def box(self):
-        return self.flow.box() if self.dt <= 1 else None  # a longer Euler step may leave it
+    def box(self, u):
+        return self.flow.box(u) if self.dt <= 1 else None  # a longer Euler step may leave it
 
     def lipschitz_bound(self, x, u, radius):
         return self.dt * self.flow.lipschitz_bound(x, u, radius)
@@ -184,8 +184,8 @@ class Held(System):
     def output(self, x):
         return self.inside.output(x)
 
-    def box(self):
-        return self.inside.box()
+    def box(self, u):
+        return self.inside.box(self.hold)
 
     def lipschitz_bound(self, x, u, radius):
         return self.inside.lipschitz_bound(x, self.hold, radius)
