@@ -5,6 +5,7 @@ buckets whose sizes are powers of four, so that few shapes are ever compiled.
 """
 
 import time
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -15,6 +16,14 @@ from slowpoint.analysis.methods import Lane, Method
 from slowpoint.analysis.problem import batch_of, Problem
 
 
+class Arrived(NamedTuple):
+    """Where the guesses are, after how many steps, and which are done rather than stopped."""
+
+    x: np.ndarray
+    steps: np.ndarray
+    done: np.ndarray
+
+
 def run_lanes(
     method: Method,
     problem: Problem,
@@ -22,13 +31,13 @@ def run_lanes(
     holds: np.ndarray,
     *,
     seconds: float | None = None,
-) -> Lane:
-    """Every guess at the end of its way, as NumPy arrays with a leading axis.
+) -> Arrived:
+    """Every guess at the end of its way.
 
     After `seconds` no new block is begun; lanes that were not done stay where they are.
     """
     if len(guesses) == 0:
-        return _empty(method, guesses, holds)
+        return Arrived(guesses, np.zeros(0, int), np.zeros(0, bool))
     lanes = _host(_begin(method, jnp.asarray(guesses), jnp.asarray(holds)))
     active = np.arange(len(guesses))
     end = time.monotonic() + (np.inf if seconds is None else seconds)
@@ -38,7 +47,7 @@ def run_lanes(
             real = len(np.unique(chunk))  # a bucket is filled up with its last lane
             _write(lanes, chunk[:real], moved)
         active = active[~lanes.done[active] & (lanes.steps[active] < method.max_steps)]
-    return lanes
+    return Arrived(np.asarray(lanes.x), np.asarray(lanes.steps, int), np.asarray(lanes.done))
 
 
 def _buckets(active: np.ndarray, largest: int) -> list[np.ndarray]:
@@ -60,11 +69,6 @@ def _write(lanes: Lane, index: np.ndarray, moved: Lane) -> None:
         old[index] = new[: len(index)]
 
     jax.tree.map(put, lanes, moved)
-
-
-def _empty(method: Method, guesses: np.ndarray, holds: np.ndarray) -> Lane:
-    one = np.zeros((1, *guesses.shape[1:])), np.zeros((1, *holds.shape[1:]))
-    return jax.tree.map(lambda a: a[:0], _host(_begin(method, *map(jnp.asarray, one))))
 
 
 @eqx.filter_jit

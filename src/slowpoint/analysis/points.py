@@ -37,7 +37,9 @@ class FixedPoints(Result):
     unique: Float[np.ndarray, " point"]  # no second root within; 0 where not certified
     alpha: Float[np.ndarray, " point"]  # Kantorovich's number; NaN without a Lipschitz bound
     gradients: Float[np.ndarray, " point"]  # |projected gradient of q|
-    bends: Float[np.ndarray, " point"]  # least eigenvalue of q's Hessian (slow points; else NaN)
+    bends: Float[
+        np.ndarray, " point"
+    ]  # least eigenvalue of q's Hessian (slow points; else NaN)
     defects: Float[np.ndarray, " point"]  # distance of J's nearest eigenvalue from singular
     at_bound: Bool[np.ndarray, "point state"]  # on the box, the gradient pointing outwards
     guess_kinds: Int[np.ndarray, " guess"]
@@ -53,7 +55,7 @@ class FixedPoints(Result):
     def timescales(self) -> Float[np.ndarray, "point state"]:
         """-1 / Re(rate), in units of time; negative for a mode that grows."""
         with np.errstate(divide="ignore"):
-            return -1 / self.rates.real
+            return -1 / np.real(self.rates)
 
     @property
     def stable(self) -> "FixedPoints":
@@ -100,3 +102,28 @@ def point_fields() -> list[str]:
     """The fields of FixedPoints with one row per point."""
     hints = typing.get_type_hints(FixedPoints)
     return [n for n, hint in hints.items() if getattr(hint, "dim_str", "").startswith("point")]
+
+
+def union(a: FixedPoints, b: FixedPoints, same: float) -> FixedPoints:
+    """All points of `a` and `b`, those that both found once, with the hits of both."""
+    match = np.full(len(b), -1)
+    for i in range(len(b)):
+        distance = np.linalg.norm(a.states - b.states[i], axis=1)
+        reach = np.maximum(np.maximum(a.unique, b.unique[i]), same)
+        near = (distance < reach) & (a.hold == b.hold[i]).all(axis=1)
+        match[i] = np.argmax(near) if near.any() else -1
+    new = match < 0
+    rows = {n: np.concatenate([getattr(a, n), getattr(b, n)[new]]) for n in point_fields()}
+    place = np.where(new, len(a) + np.cumsum(new) - 1, match)
+    np.add.at(rows["hits"], place[~new], b.hits[~new])
+    order = np.lexsort((rows["speeds"], rows["n_unstable"], rows["kinds"] == NEITHER))
+    rank = np.append(np.argsort(order), -1)  # the last entry: guesses without a point
+    index = np.concatenate([a.guess_index, np.append(place, -1)[b.guess_index]])
+    return FixedPoints(
+        **{name: column[order] for name, column in rows.items()},
+        guess_kinds=np.concatenate([a.guess_kinds, b.guess_kinds]),
+        guess_index=rank[index],
+        guess_steps=np.concatenate([a.guess_steps, b.guess_steps]),
+        projected=a.projected + b.projected,
+        widened=a.widened or b.widened,
+    )

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from slowpoint.analysis.certificates import certify
 from slowpoint.analysis.lanes import run_lanes
-from slowpoint.analysis.methods import free_part, Hessian, Method, Newton
+from slowpoint.analysis.methods import free_part, Hessian, Method
 from slowpoint.analysis.points import FIXED, FixedPoints, NEITHER, SLOW
 from slowpoint.analysis.problem import evaluate, Problem, rounding, slopes
 from slowpoint.core.precision import float64, widen
@@ -51,7 +51,7 @@ def solve(
     check(system, guesses, hold)
     with float64():
         wide = widen(system)
-        corners = None if box is None or box == "auto" else tuple(map(jnp.asarray, box))
+        corners = (jnp.asarray(box[0]), jnp.asarray(box[1])) if isinstance(box, tuple) else None
         problem = Problem(wide, corners, boxed=box is not None)
         start = guesses.astype(np.float64)
         holds = np.broadcast_to(hold, (len(guesses), system.input_size)).astype(np.float64)
@@ -66,7 +66,14 @@ def solve(
     )
 
 
-def _arrive(method: Method, problem: Problem, x, u, seek: Seek, seconds: float | None):
+def _arrive(
+    method: Method,
+    problem: Problem,
+    x: np.ndarray,
+    u: np.ndarray,
+    seek: Seek,
+    seconds: float | None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Where the guesses end and after how many steps."""
     solved = problem
     if method.via is not None:
@@ -75,9 +82,10 @@ def _arrive(method: Method, problem: Problem, x, u, seek: Seek, seconds: float |
         lanes = run_lanes(method, solved, x, u, seconds=seconds)
     else:
         with jax.enable_x64(False):
-            narrow = jax.tree.map(lambda a: a.astype("float32"), (solved, x, u))
-            lanes = run_lanes(method, *narrow, seconds=seconds)
-    x, steps = lanes.x.astype(np.float64), lanes.steps.astype(int)
+            solved = jax.tree.map(lambda a: a.astype("float32"), solved)
+            single = x.astype(np.float32), u.astype(np.float32)
+            lanes = run_lanes(method, solved, *single, seconds=seconds)
+    x, steps = np.array(lanes.x, np.float64), lanes.steps
     if seek == "fixed":
         return x, steps
     residuals = np.asarray(evaluate(problem, jnp.asarray(x), jnp.asarray(u))[0])
@@ -151,7 +159,7 @@ def _table(problem: Problem, x, u, tolerance: Tolerance) -> dict[str, np.ndarray
     proof = certify(vectors, jacobians, lipschitz)
     values, modes = np.linalg.eig(jacobians) if len(x) else (np.empty((0, n)), jacobians)
     rates = _rates(values, problem.system.dt, discrete)
-    order = np.argsort(-rates.real, axis=1, kind="stable")
+    order = np.argsort(-np.real(rates), axis=1, kind="stable")
     free = np.linalg.norm(np.where(held, 0, gradients), axis=1)
     bends = _bends(problem, *points, held)
     sizes = np.abs(jacobians).sum(axis=2).max(axis=1, initial=0)
@@ -170,7 +178,7 @@ def _table(problem: Problem, x, u, tolerance: Tolerance) -> dict[str, np.ndarray
         "kinds": np.where(fixed, FIXED, np.where(slow, SLOW, NEITHER)),
         "rates": rates,
         "modes": np.take_along_axis(modes, kept, axis=2).astype(complex),
-        "n_unstable": (rates.real > 1e-9).sum(axis=1),
+        "n_unstable": (np.real(rates) > 1e-9).sum(axis=1),
         "signs": np.linalg.slogdet(-jacobians)[0].astype(int) if len(x) else np.empty(0, int),
         "certified": proof.certified,
         "degenerate": fixed & singular & ~proof.certified,
@@ -245,8 +253,8 @@ def check(system: System, guesses: np.ndarray, hold: np.ndarray) -> None:
         if not np.isfinite(array).all():
             where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
             raise ValueError(
-                f"{what} of {name} hold {array[where]} at index {where}. "
-                "Nothing can be found in a network that is not finite: load an earlier checkpoint."
+                f"{what} of {name} hold {array[where]} at index {where}, where a number was "
+                "expected. Load an earlier checkpoint, or leave that row out."
             )
     with float64():
         wide = widen(system)
@@ -256,6 +264,3 @@ def check(system: System, guesses: np.ndarray, hold: np.ndarray) -> None:
             f"{name} answers in {answer.dtype} although its weights and state are float64. "
             "Remove the casts from its step: residuals under 1e-6 need float64."
         )
-
-
-DEFAULT = Newton()

@@ -127,6 +127,9 @@ class GRU(Map):
         )
         return jnp.linalg.norm(rows)
 
+    def easier(self):
+        return self.ungated()
+
     def ungated(self) -> "Ungated":
         """The Flow n(h) - h: the same fixed points, other rates, easier to solve."""
         return Ungated(self)

@@ -78,10 +78,14 @@ class System(eqx.Module):
         return self.step(x, drive)
 
     def box(self, u: Float[Array, " input"]) -> Box | None:
-        """With `u` held: a box with every fixed point inside, that no step leaves. None: unknown.
+        """With `u` held, a box that no step leaves, every fixed point inside; None: unknown.
 
         Two corners, of finite numbers, so that an index theorem holds inside.
         """
+        return None
+
+    def easier(self) -> "System | None":
+        """Another System with the same fixed points that is easier to solve; None: unknown."""
         return None
 
     def lipschitz_bound(
