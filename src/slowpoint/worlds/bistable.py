@@ -1,4 +1,4 @@
-r"""$\dot x = x - x^3$ beside decaying directions: the smallest system with a separatrix."""
+"""A double well along one axis: the smallest system with a separatrix."""
 
 import equinox as eqx
 import jax.numpy as jnp

@@ -12,7 +12,7 @@ class LotkaVolterra(Flow):
     r"""$\dot x_i = x_i (\rho_i + \sum_j K_{ij} x_j)$.
 
     A species that is absent stays absent, so every face of the positive orthant is invariant.
-    Time in units of `1 / growth` (days for the gut community of Stein et al. 2013).
+    Time in the unit of `growth`: days for the gut bacteria of Stein et al. (2013).
     """
 
     growth: Float[Array, " state"]  # rho
