@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+import jax.random as jr
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from slowpoint.core.rollout import Trajectory
 
@@ -37,6 +38,37 @@ class Task(eqx.Module):
     @abc.abstractmethod
     def loss(self, trial: Trial, trajectory: Trajectory) -> Float[Array, ""]:
         """How wrong `trajectory` is on `trial`. 0 is perfect."""
+
+
+class WithNoise(Task):
+    """`inside`, with `channels` columns of unit white noise added to its inputs."""
+
+    inside: Task
+    channels: int = eqx.field(static=True)
+
+    @property
+    def input_size(self):
+        return self.inside.input_size + self.channels
+
+    @property
+    def output_size(self):
+        return self.inside.output_size
+
+    def trial(self, key):
+        ask, kick = jr.split(key)
+        trial = self.inside.trial(ask)
+        noise = jr.normal(kick, (len(trial.inputs), self.channels))
+        return eqx.tree_at(lambda t: t.inputs, trial, jnp.hstack([trial.inputs, noise]))
+
+    def loss(self, trial, trajectory):
+        return self.inside.loss(trial, trajectory)
+
+
+def epochs(lengths: Int[Array, " epoch"], steps: int) -> Bool[Array, "epoch time"]:
+    """Which of `steps` belong to which epoch, one after the other; lengths may be drawn."""
+    ends = jnp.cumsum(lengths)[:, None]
+    time = jnp.arange(steps)[None, :]
+    return (ends - lengths[:, None] <= time) & (time < ends)
 
 
 def weighted_mse(trial: Trial, trajectory: Trajectory) -> Float[Array, ""]:

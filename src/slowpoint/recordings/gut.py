@@ -29,7 +29,9 @@ class Gut(Result):
     def steady(self, letter: str) -> Float[np.ndarray, " genus"]:
         """The steady state of that letter. Raises ValueError when there is none."""
         if letter not in self.letters:
-            raise ValueError(f"No steady state {letter!r}. Type one of {', '.join(self.letters)}.")
+            raise ValueError(
+                f"No steady state {letter!r}. Type one of {', '.join(self.letters)}."
+            )
         return self.steady_states[list(self.letters).index(letter)]
 
 
