@@ -1,58 +1,73 @@
-"""Which of two stimuli, a random delay apart, was larger? (Romo et al. 1999.)"""
+"""Keep a number in mind, then say how far the next one lies above it.
+
+Romo, Brody, Hernandez and Lemus (1999), Nature 399, 470: vibrations on a fingertip.
+"""
 
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from slowpoint.core.trial import sign_accuracy, Task, Trial, weighted_mse
+from slowpoint.core.trial import epochs, sign_accuracy, Task, Trial, weighted_mse
 
 
 class DelayedComparison(Task):
-    """Parametric working memory: the answer is the sign of first minus second.
+    """Two different numbers from `levels` even steps within +-1/2, a random delay between.
 
-    Both last `stimulus` steps and are drawn from [-1, 1]; the delay is uniform in
-    [`shortest`, `longest`] steps. Trials are ragged: after the answer nothing counts.
+    The answer is second minus first, or its sign with `graded=False`. Times in the unit of
+    `dt`. Trials of a short delay end early: their last steps have weight 0.
     """
 
-    stimulus: int = eqx.field(static=True, default=5)
-    shortest: int | Float[Array, ""] = 10
-    longest: int = eqx.field(static=True, default=40)
-    response: int = eqx.field(static=True, default=8)
-    noise: float | Float[Array, ""] = 0.05  # standard deviation per step
-    input_size: int = eqx.field(static=True, default=1)
-    output_size: int = eqx.field(static=True, default=1)
+    levels: int = eqx.field(static=True, default=7)
+    fixation: float = eqx.field(static=True, default=1.0)
+    stimulus: float = eqx.field(static=True, default=1.0)  # each of the two
+    shortest: float = eqx.field(static=True, default=2.0)  # delay
+    longest: float = eqx.field(static=True, default=6.0)
+    response: float = eqx.field(static=True, default=2.0)
+    dt: float = eqx.field(static=True, default=0.1)
+    amplitude: float | Float[Array, ""] = 1.0
+    noise: float | Float[Array, ""] = 0.05  # standard deviation of the input, step by step
+    graded: bool = eqx.field(static=True, default=True)
+    input_size: int = eqx.field(static=True, default=1, init=False)
+    output_size: int = eqx.field(static=True, default=1, init=False)
 
-    @property
-    def steps(self) -> int:
-        """Length of the longest trial."""
-        return 2 * self.stimulus + self.longest + self.response
+    def __check_init__(self):
+        if self.levels < 2:
+            raise ValueError(f"levels={self.levels}: it takes 2 numbers to compare.")
+        if self.shortest > self.longest:
+            raise ValueError(
+                f"The shortest delay ({self.shortest}) is above the longest ({self.longest})."
+            )
 
     def trial(self, key):
-        sizes, wait, hiss = jr.split(key, 3)
-        first, second = jr.uniform(sizes, (2,), minval=-1.0, maxval=1.0)
-        delay = jr.randint(wait, (), jnp.asarray(self.shortest, int), self.longest + 1)
-        time = jnp.arange(self.steps)
-        again = self.stimulus + delay  # when the second stimulus begins
-        answer = again + self.stimulus  # when the answer is due
-        shown = first * (time < self.stimulus)
-        shown += second * ((time >= again) & (time < answer))
-        inputs = shown + self.noise * jr.normal(hiss, (self.steps,))
-        due = (time >= answer) & (time < answer + self.response)
-        targets = jnp.sign(first - second) * due
-        weights = (due | (time < answer)).astype(float)
-        return Trial(jnp.zeros(0), inputs[:, None], targets[:, None], weights)
+        pair, wait, jitter = jr.split(key, 3)
+        numbers = jnp.linspace(-0.5, 0.5, self.levels)
+        first, second = jr.choice(pair, numbers, (2,), replace=False)
+        shortest, longest = self.ticks(self.shortest), self.ticks(self.longest)
+        before, lit, after = map(self.ticks, (self.fixation, self.stimulus, self.response))
+        delay = jr.randint(wait, (), shortest, longest + 1)
+        steps = before + lit + longest + lit + after
+        lengths = jnp.array([before, lit, 0, lit, after]).at[2].set(delay)
+        _, one, _, two, asked = epochs(lengths, steps)
+        shown = self.amplitude * (first * one + second * two)
+        inputs = shown + self.noise * jr.normal(jitter, (steps,))
+        answer = second - first if self.graded else jnp.sign(second - first)
+        targets = jnp.full((steps, 1), answer)
+        return Trial(jnp.zeros(0), inputs[:, None], targets, asked.astype(float))
+
+    def ticks(self, duration: float) -> int:
+        """Steps in `duration`, rounded."""
+        return round(duration / self.dt)
 
     def loss(self, trial, trajectory):
         return weighted_mse(trial, trajectory)
 
-    def accuracy(self, trial, trajectory) -> Float[Array, ""]:
-        """Share of answers of the right sign while one is due."""
-        due = trial.weights * (jnp.abs(trial.targets[:, 0]) > 0)
-        return sign_accuracy(eqx.tree_at(lambda t: t.weights, trial, due), trajectory)
+    def accuracy(self, trial, trajectory):
+        """Share of the response spent on the right side."""
+        return sign_accuracy(trial, trajectory)
 
 
 def example(key: PRNGKeyArray) -> DelayedComparison:
-    """A short one."""
+    """A short one; nothing is drawn."""
     del key
-    return DelayedComparison(stimulus=2, shortest=3, longest=8, response=3)
+    return DelayedComparison(levels=4, shortest=1.0, longest=3.0, dt=0.5)

@@ -7,12 +7,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import PRNGKeyArray, ScalarLike
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from slowpoint.core.trial import epochs, sign_accuracy, Task, Trial, weighted_mse
 
 
-class Context(Task):
+class ContextualDecision(Task):
     """Inputs `[evidence, cue]`, each of `modalities` channels; the answer is a sign.
 
     Each modality shows +-one of `levels` during `stimulus`, with noise at all times. The cue
@@ -26,7 +26,7 @@ class Context(Task):
     response: float = eqx.field(static=True, default=2.0)
     dt: float = eqx.field(static=True, default=0.1)
     levels: tuple[float, ...] = eqx.field(static=True, default=(0.05, 0.2, 0.5))
-    noise: ScalarLike = 0.1  # standard deviation of each evidence, step by step
+    noise: float | Float[Array, ""] = 0.1  # standard deviation of each evidence, step by step
     output_size: int = eqx.field(static=True, default=1, init=False)
 
     def __check_init__(self):
@@ -61,7 +61,7 @@ class Context(Task):
         return sign_accuracy(trial, trajectory)
 
 
-def example(key: PRNGKeyArray) -> Context:
+def example(key: PRNGKeyArray) -> ContextualDecision:
     """A short one; nothing is drawn."""
     del key
-    return Context(stimulus=3.0, response=1.0, dt=0.5)
+    return ContextualDecision(stimulus=3.0, response=1.0, dt=0.5)

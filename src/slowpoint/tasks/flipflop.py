@@ -17,76 +17,81 @@ class Timing(eqx.Module):
     @abc.abstractmethod
     def draw(
         self, key: PRNGKeyArray, steps: int, bits: int
-    ) -> tuple[Float[Array, "time bit"], Float[Array, "time bit"], Float[Array, " time"]]:
-        """`(pulses of +-1, sign of the last pulse, weights)`."""
+    ) -> tuple[Float[Array, "time bit"], Float[Array, " time"]]:
+        """`(pulses, weights)`: -1, 0 or 1 per step and bit, and how much each step counts."""
 
 
 class PerStep(Timing):
-    """Each channel pulses with `probability` per step, all of them at the first.
+    """A pulse with `probability` per step and bit, and on every bit first; all steps count.
 
-    Every step is held `repeats` times (Dabholkar and Barak 2025 train at repeats=10).
+    Each step may be held for `repeats` ticks, pulse and silence alike.
     """
 
     probability: float | Float[Array, ""] = 0.1
     repeats: int = eqx.field(static=True, default=1)
 
+    def __check_init__(self):
+        if self.repeats < 1:
+            raise ValueError(f"repeats={self.repeats}: a step lasts 1 tick or more.")
+
     def draw(self, key, steps, bits):
         when, sign = jr.split(key)
         shape = (-(-steps // self.repeats), bits)
-        come = jr.bernoulli(when, self.probability, shape).at[0].set(True)
-        pulses = come * jr.rademacher(sign, shape, float)
-        pulses = jnp.repeat(pulses, self.repeats, axis=0)[:steps]
-        return pulses, last_sign(pulses), jnp.ones(steps)
+        lit = jr.bernoulli(when, self.probability, shape).at[0].set(True)
+        pulses = jr.rademacher(sign, shape, float) * lit
+        return jnp.repeat(pulses, self.repeats, axis=0)[:steps], jnp.ones(steps)
 
 
 class Intervals(Timing):
-    """Pulses of `pulse` steps on one channel at a time (Ger and Barak 2026); all in steps.
+    """Pulses of `pulse`, the next U(`shortest`, `longest`) after the end of a `grace` period.
 
-    The first comes at `first`; the next a random wait in [`shortest`, `longest`] after the end
-    of a `grace` period counted from the pulse's end. The answer does not count before the
-    first pulse, nor from one step before a pulse to the end of its grace.
+    Grace starts as the pulse ends. The answer counts from the end of grace until one step
+    before the next pulse; of several bits, when it counts for all. Times in the unit of `dt`;
+    the defaults are those of Ger and Barak (2026), arXiv:2605.04115.
     """
 
-    pulse: int = eqx.field(static=True, default=5)
-    first: int = eqx.field(static=True, default=5)
-    grace: int = eqx.field(static=True, default=20)
-    shortest: int | Float[Array, ""] = 40
-    longest: int | Float[Array, ""] = 100
+    pulse: float | Float[Array, ""] = 0.5
+    first: float | Float[Array, ""] = 0.5  # when the first pulse starts
+    grace: float | Float[Array, ""] = 2.0
+    shortest: float | Float[Array, ""] = 4.0
+    longest: float | Float[Array, ""] = 10.0
+    dt: float | Float[Array, ""] = 0.025
 
     def draw(self, key, steps, bits):
-        wait, sign, channel = jr.split(key, 3)
-        most = steps // max(1, self.pulse + self.grace) + 1
-        waits = jr.uniform(wait, (most,), minval=self.shortest, maxval=self.longest)
-        gaps = jnp.round(waits).astype(int) + self.pulse + self.grace
-        starts = self.first + jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(gaps)[:-1]])
-        since = jnp.arange(steps)[:, None] - starts[None, :]  # (time, pulse)
-        on = (since >= 0) & (since < self.pulse)
-        signs = jr.rademacher(sign, (most,), float)
-        lines = jax.nn.one_hot(jr.randint(channel, (most,), 0, bits), bits)
-        pulses = (on * signs[None, :]) @ lines
-        unsure = ((since >= -1) & (since < self.pulse + self.grace)).any(axis=1)
-        weights = ~unsure & (since[:, 0] >= 0)
-        return pulses, last_sign(pulses), weights.astype(float)
+        pulses, settled = jax.vmap(lambda k: self.one(k, steps))(jr.split(key, bits))
+        return pulses.T, settled.all(axis=0).astype(float)
 
+    def one(self, key, steps):
+        """`(pulses, settled)` of one bit."""
+        wait, sign = jr.split(key)
+        gaps = jr.uniform(wait, (steps,), minval=self.shortest, maxval=self.longest)
+        busy = self.ticks(self.pulse) + self.ticks(self.grace)
+        after = jnp.cumsum(jnp.maximum(busy + self.ticks(gaps), 1))
+        starts = self.ticks(self.first) + jnp.concatenate([jnp.zeros(1, int), after[:-1]])
+        time = jnp.arange(steps)
+        latest = jnp.searchsorted(starts, time, side="right") - 1  # -1: none yet
+        since = jnp.where(latest < 0, -1, time - starts[latest])
+        lit = (since >= 0) & (since < self.ticks(self.pulse))
+        settled = (since >= busy) & (starts[latest + 1] != time + 1)
+        return lit * jr.rademacher(sign, (steps,), float)[latest], settled
 
-def last_sign(pulses: Float[Array, "time bit"]) -> Float[Array, "time bit"]:
-    """Sign of the latest pulse at every time; 0 before the first."""
-
-    def hold(memory, pulse):
-        memory = jnp.where(pulse == 0, memory, pulse)
-        return memory, memory
-
-    return jax.lax.scan(hold, jnp.zeros(pulses.shape[1]), pulses)[1]
+    def ticks(self, duration):
+        """Steps in `duration`, rounded."""
+        return jnp.round(jnp.asarray(duration) / self.dt).astype(int)
 
 
 class FlipFlop(Task):
-    """`bits` channels, each of which must hold the sign of its own last pulse."""
+    """`bits` channels of pulses in, the sign of the last pulse of each out."""
 
     bits: int = eqx.field(static=True, default=3)
     steps: int = eqx.field(static=True, default=64)
     timing: Timing = PerStep()
-    amplitude: float | Float[Array, ""] = 1.0  # of the pulses
+    amplitude: float | Float[Array, ""] = 1.0  # of a pulse
     target: float | Float[Array, ""] = 1.0  # size of the answer
+
+    def __check_init__(self):
+        if self.bits < 1 or self.steps < 1:
+            raise ValueError(f"bits={self.bits}, steps={self.steps}: give 1 or more of each.")
 
     @property
     def input_size(self):
@@ -97,18 +102,24 @@ class FlipFlop(Task):
         return self.bits
 
     def trial(self, key):
-        pulses, memory, weights = self.timing.draw(key, self.steps, self.bits)
+        pulses, weights = self.timing.draw(key, self.steps, self.bits)
+
+        def hold(memory, pulse):
+            memory = jnp.where(pulse == 0, memory, pulse)
+            return memory, memory
+
+        _, memory = jax.lax.scan(hold, jnp.zeros(self.bits), pulses)
         return Trial(jnp.zeros(0), self.amplitude * pulses, self.target * memory, weights)
 
     def loss(self, trial, trajectory):
         return weighted_mse(trial, trajectory)
 
-    def accuracy(self, trial, trajectory) -> Float[Array, ""]:
-        """Share of answers of the right sign, over the steps that count."""
+    def accuracy(self, trial, trajectory):
+        """Share of answers, over the steps that count, with the right sign."""
         return sign_accuracy(trial, trajectory)
 
 
 def example(key: PRNGKeyArray) -> FlipFlop:
-    """Two bits, a short trial."""
+    """Two bits, held steps; nothing is drawn."""
     del key
-    return FlipFlop(bits=2, steps=20)
+    return FlipFlop(bits=2, steps=20, timing=PerStep(0.2, repeats=3))

@@ -2,7 +2,7 @@
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import PRNGKeyArray, ScalarLike
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from slowpoint.core.system import Flow
 
@@ -14,7 +14,7 @@ class Duffing(Flow):
     $(-\delta \pm \sqrt{\delta^2 + 4}) / 2$. State `[x, v]`.
     """
 
-    damping: ScalarLike = 1.0  # delta
+    damping: float | Float[Array, ""] = 1.0  # delta
     dt: float = eqx.field(static=True, default=0.05)
     state_size: int = eqx.field(static=True, default=2, init=False)
     input_size: int = eqx.field(static=True, default=0, init=False)
