@@ -8,12 +8,13 @@ import abc
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from slowpoint.analysis.problem import Problem, rounding
 from slowpoint.core.system import System
 
-HALVINGS = 2.0 ** -jnp.arange(10.0)  # step lengths tried at once
+HALVINGS = 2.0 ** -np.arange(10)  # step lengths tried at once
 
 
 class Lane(eqx.Module):
@@ -63,7 +64,7 @@ def search_line(problem: Problem, merit, x, u, p):
 
     Returns `(x, found)`; when none does, `x` stays.
     """
-    trials = problem.project(x + HALVINGS[:, None] * p, u)
+    trials = jax.vmap(lambda s: problem.project(x + s * p, u))(HALVINGS)
     enough = jax.vmap(merit)(trials) <= (1 - 2e-4 * HALVINGS) * merit(x)
     found = enough.any()
     return jnp.where(found, trials[jnp.argmax(enough)], x), found
@@ -102,7 +103,7 @@ class Newton(Method):
 
 def deflation(x, known):
     """m(x) = prod(1 + |x - x_k|^-2): large near a known root, 1 far away."""
-    return jnp.exp(jnp.log1p(1 / ((x - known) ** 2).sum(axis=1)).sum())
+    return jnp.exp(jnp.log1p(1 / ((x[None, :] - known) ** 2).sum(axis=1)).sum())
 
 
 def deflated(x, p, known):
@@ -110,7 +111,7 @@ def deflated(x, p, known):
 
     Sherman and Morrison: p / (1 - grad(log m) . p). Capped at norm 2.
     """
-    towards = x - known
+    towards = x[None, :] - known
     square = (towards**2).sum(axis=1)
     gradient = -2 * (towards / (square * (square + 1))[:, None]).sum(axis=0)
     p = p / (1 - gradient @ p)
