@@ -42,4 +42,4 @@ def settle(
         lanes = run_lanes(until, problem, x, u, seconds=seconds)
         speed = jax.jit(jax.vmap(lambda x, u: jnp.linalg.norm(problem.system.velocity(x, u))))
         speeds = np.asarray(speed(jnp.asarray(lanes.x), jnp.asarray(u)))
-    return Settled(lanes.x, speeds, lanes.steps, speeds < until.speed)
+    return Settled(lanes.x, speeds, lanes.steps, lanes.done)
