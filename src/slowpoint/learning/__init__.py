@@ -1,1 +1,1 @@
-"""How a rule is taught."""
+"""How a rule is taught: `train` teaches a System a Task, `descend` teaches anything."""
