@@ -28,7 +28,8 @@ def beginning(system: System, start: Float[Numbers, " given"]) -> Float[Array, "
             f"start has {start.size} numbers, the state of {type(system).__name__} has "
             f"{system.state_size}. Give {system.state_size} or fewer (the rest is `initial`)."
         )
-    return system.initial.at[: start.size].set(jnp.asarray(start, system.initial.dtype))
+    initial = jnp.asarray(system.initial)  # NumPy in a network loaded in float64
+    return initial.at[: start.size].set(jnp.asarray(start, initial.dtype))
 
 
 def rollout(

@@ -95,10 +95,12 @@ class Delayed(Map):
 class Sampled(Map):
     """`flow` seen every `flow.dt`. Its rates are those of the Euler steps, not of the flow.
 
-    The two agree for small `dt`; where they do not, the network was trained as this one.
+    The two agree for small `dt`; where they do not, the network was trained as this one. Give
+    `tick` to count time in other units than the flow's.
     """
 
     flow: Flow
+    tick: float | None = eqx.field(static=True, default=None)  # of a step; None: flow.dt
 
     @property
     def state_size(self):
@@ -114,7 +116,7 @@ class Sampled(Map):
 
     @property
     def dt(self):
-        return self.flow.dt
+        return self.flow.dt if self.tick is None else self.tick
 
     @property
     def initial(self):
@@ -124,7 +126,7 @@ class Sampled(Map):
         return self.flow.step(x, u)
 
     def jacobian(self, x, u):
-        return jnp.eye(self.state_size) + self.dt * self.flow.jacobian(x, u)
+        return jnp.eye(self.state_size) + self.flow.dt * self.flow.jacobian(x, u)
 
     def output(self, x):
         return self.flow.output(x)
@@ -136,10 +138,11 @@ class Sampled(Map):
         return self.flow.advance(x, drive)
 
     def box(self, u):
-        return self.flow.box(u) if self.dt <= 1 else None  # a longer Euler step may leave it
+        # an Euler step longer than 1 may leave it
+        return self.flow.box(u) if self.flow.dt <= 1 else None
 
     def lipschitz_bound(self, x, u, radius):
-        return self.dt * self.flow.lipschitz_bound(x, u, radius)
+        return self.flow.dt * self.flow.lipschitz_bound(x, u, radius)
 
 
 class Held(System):
