@@ -39,7 +39,7 @@ class Search(eqx.Module):
     points: FixedPoints
     coverage: Coverage
     forward: Settled
-    rounds: tuple[str, ...]  # a sentence each
+    rounds: tuple[str, ...]  # what each found, in words, and whether time ran out
 
 
 def search(
@@ -75,7 +75,8 @@ def search(
         return solve(system, guesses, hold=hold, method=method, seconds=left, **options)
 
     method: Method = Newton(via=system.easier())
-    points = look(method, known)  # the attractors themselves come first
+    rest = np.asarray(system.initial, np.float64)
+    points = look(method, np.vstack([known, rest]))  # what is likely comes first
     seen, says = coverage(system, points, forward), []
     for number, key in enumerate(keys):
         guesses, source = _guesses(key, number, known, visited, plan)
@@ -90,7 +91,10 @@ def search(
             f"{len(guesses)} guesses, {source}, {type(method).__name__}: {arrived:.0%} "
             f"arrived; {len(points)} points, index sum {seen.index_sum}"
         )
-        if _closed(seen, number) or time.monotonic() > end:
+        if time.monotonic() > end:
+            says.append(f"stopped after the {plan.seconds:g} s it was given: not finished")
+            break
+        if _closed(seen, number):
             break
         method = Newton(via=method.via)
         if arrived < 0.5:

@@ -1,0 +1,56 @@
+"""Which software, machine and commit made a run?"""
+
+import datetime
+import importlib.metadata
+import pathlib
+import platform
+import subprocess
+
+import jax
+
+PACKAGES = ("slowpoint", "jax", "jaxlib", "equinox", "optax", "numpy")
+
+
+def about() -> dict[str, object]:
+    """What one needs to know to make a run again, as JSON takes it."""
+    here = commit()
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+        "platform": platform.platform(),
+        "device": device(),
+        "commit": here,
+        "changed_since": None if here is None else bool(_git("status", "--porcelain")),
+    }
+
+
+def versions() -> dict[str, str]:
+    """The version of each package that decides numbers, and of Python."""
+    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return found | {"python": platform.python_version()}
+
+
+def device() -> str:
+    """What JAX computes on, e.g. "1 x cpu"."""
+    all_ = jax.devices()
+    return f"{len(all_)} x {all_[0].device_kind}"
+
+
+def commit() -> str | None:
+    """The commit that this code stands at; None when it was not run from its repository."""
+    # a virtual environment may lie inside somebody else's repository: ask for this very file
+    if not _git("ls-files", "--", pathlib.Path(__file__).name):
+        return None
+    return _git("rev-parse", "HEAD") or None
+
+
+def _git(*words: str) -> str:
+    """What git says; nothing when it is not there or refuses."""
+    here = pathlib.Path(__file__).parent
+    try:
+        answer = subprocess.run(
+            ["git", "-C", here, *words], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout.strip() if answer.returncode == 0 else ""

@@ -1,0 +1,189 @@
+"""What does this trained network remember, and how? One call asks every question.
+
+A network goes in; its points, their stability, the way between them and a page come out.
+"""
+
+import dataclasses
+import os
+import pathlib
+import sys
+import time
+
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from slowpoint.analysis.basins import Basins, basins
+from slowpoint.analysis.coverage import Coverage
+from slowpoint.analysis.geometry import participation_ratio, PCA, pca
+from slowpoint.analysis.methods import Forward, LevenbergMarquardt, Newton
+from slowpoint.analysis.points import FixedPoints, union
+from slowpoint.analysis.search import Plan, search
+from slowpoint.analysis.solve import solve, Tolerance
+from slowpoint.analysis.topology import Topology, topology
+from slowpoint.analysis.visit import visit, Visited
+from slowpoint.core.result import save_all
+from slowpoint.core.system import Flow, System
+from slowpoint.core.wrap import Sampled
+
+Numbers = Array | np.ndarray
+SLOW_UNITS = 256  # above it the full Hessian of q takes minutes, and slow points are left out
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """The Results of every question; each is saved as its own `.npz`."""
+
+    points: FixedPoints
+    coverage: Coverage
+    topology: Topology
+    basins: Basins
+    frame: PCA
+    visited: Visited
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """What was found, about which network, and what a reader must know of how."""
+
+    findings: Findings
+    system: System
+    notes: tuple[str, ...]  # what was assumed, sampled or left out
+    rounds: tuple[str, ...]  # of the search
+    dimension: float  # participation ratio of the visited states
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write every Result into `folder`, which must exist."""
+        save_all(folder, self.findings)
+
+
+def explain(
+    system: System,
+    *,
+    key: PRNGKeyArray,
+    hold: Float[Numbers, " input"] | None = None,
+    states: Float[Numbers, "... state"] | None = None,
+    seconds: float = 60.0,
+    quiet: bool = False,
+) -> Explanation:
+    """Fixed and slow points of `system` under `hold` (zeros), who is whose neighbour, basins.
+
+    `states` are states the network visits on its task; without them it is driven by random
+    inputs. The search for points begins no new round after `seconds`. A Flow is explained as
+    the Euler steps it was trained with. Raises ValueError when sizes disagree.
+    """
+    say = _Progress(quiet)
+    notes: list[str] = []
+    if isinstance(system, Flow):
+        system = Sampled(system)
+        notes.append(
+            "The network is a flow; what was trained, and is explained, are its steps."
+        )
+    if hold is None:
+        hold = np.zeros(system.input_size)
+        if system.input_size:
+            notes.append("No input was named: all inputs are held at zero.")
+    hold = _checked_hold(system, hold)
+    drive, look, part, pick = jr.split(key, 4)
+    say("driving the network")
+    visited = visit(system, hold, key=drive)
+    cloud = visited.states.reshape(-1, system.state_size)
+    if states is None:
+        notes.append(f"States were sampled: {visited.how}")
+    else:
+        cloud = checked_states(system, states)
+        notes.append(f"{len(cloud)} visited states were given.")
+    say("looking for fixed points")
+    found = search(system, hold=hold, key=look, states=cloud, plan=_plan(system, seconds))
+    points = found.points
+    if system.state_size <= SLOW_UNITS:
+        say("looking for slow points")
+        points = union(points, _slow(system, cloud, hold, pick), Tolerance().same)
+    else:
+        notes.append(
+            "Slow points were not looked for: they need the full Hessian, which is done up to "
+            f"{SLOW_UNITS} numbers of state; this network has {system.state_size}."
+        )
+    say("letting go of the saddles")
+    until = Forward(max_steps=20_000 if system.state_size <= SLOW_UNITS else 4_000)
+    graph = topology(system, points, hold, key=part, until=until)
+    stable = points.states[graph.attractors]
+    say("measuring the basins")
+    rows = np.random.default_rng(0).choice(len(cloud), min(len(cloud), 200), replace=False)
+    shares = basins(system, cloud[rows], stable, hold, until=until)
+    frame = pca(np.vstack([cloud, points.states]))
+    findings = Findings(points, found.coverage, graph, shares, frame, visited)
+    say("")
+    ratio = participation_ratio(cloud)
+    return Explanation(findings, system, tuple(notes), found.rounds, ratio)
+
+
+def checked_states(
+    system: System, states: Float[Numbers, "... state"]
+) -> Float[np.ndarray, "visited state"]:
+    """Visited states as rows. Raises ValueError when they can't be this network's."""
+    cloud = np.asarray(states, float)
+    if cloud.ndim < 2 or cloud.shape[-1] != system.state_size:
+        raise ValueError(
+            f"The states have shape {cloud.shape}, the network has {system.state_size} numbers "
+            f"of state. Give an array whose last axis is {system.state_size} long."
+        )
+    cloud = cloud.reshape(-1, system.state_size)
+    if not np.isfinite(cloud).all():
+        row = int(np.argwhere(~np.isfinite(cloud))[0][0])
+        raise ValueError(f"State {row} is not finite. Leave it out, or record again.")
+    if len(cloud) < 2 or np.ptp(cloud, axis=0).max() == 0:
+        raise ValueError(
+            f"{len(cloud)} states came, all of them the same: that says nothing about where "
+            "the network goes. Give states of several trials, or leave them out."
+        )
+    return cloud
+
+
+def _checked_hold(system: System, hold: Numbers) -> np.ndarray:
+    hold = np.asarray(hold, float)
+    if hold.shape != (system.input_size,) or not np.isfinite(hold).all():
+        raise ValueError(
+            f"hold is {hold.tolist()}, the network takes {system.input_size} inputs. Give "
+            f"{system.input_size} finite numbers: --hold {','.join(['0'] * system.input_size)}"
+        )
+    return hold
+
+
+def _plan(system: System, seconds: float) -> Plan:
+    """Fewer guesses where each costs more: an LU factorisation is cubic in the units."""
+    large = system.state_size > SLOW_UNITS
+    return Plan(guesses=64 if large else 256, forward=24 if large else 48, seconds=seconds)
+
+
+def _slow(
+    system: System, cloud: np.ndarray, hold: np.ndarray, key: PRNGKeyArray
+) -> FixedPoints:
+    """Local minima of speed that visited states lead to."""
+    rows = np.asarray(jr.choice(key, len(cloud), (min(24, len(cloud)),), replace=False))
+    method = LevenbergMarquardt() if system.easier() is None else Newton(via=system.easier())
+    options = {"method": method, "tolerance": Tolerance(), "seek": "slow"}
+    return solve(system, cloud[rows], hold=hold, **options)
+
+
+class _Progress:
+    """One line on a terminal that says what is being done, and for how long it has been."""
+
+    def __init__(self, quiet: bool):
+        self.quiet = quiet or not sys.stderr.isatty()
+        self.begun = time.monotonic()
+
+    def __call__(self, what: str) -> None:
+        if not self.quiet:
+            line = f"[{time.monotonic() - self.begun:4.0f} s] {what} ..." if what else ""
+            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+
+
+def write(explanation: Explanation, out: str | os.PathLike, title: str) -> pathlib.Path:
+    """Save every Result and the page `report.html` in the folder `out`; return the page."""
+    from slowpoint.report.explanation import explanation_page
+
+    out = pathlib.Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    explanation.save(out)
+    return explanation_page(explanation, out / "report.html", title)
