@@ -19,7 +19,14 @@ def graph(ax: Axes, frame: PCA, points: FixedPoints, topology: Topology) -> Axes
         ax.plot(*at[saddle], "o", ms=5, mfc="white", mec=UNSTABLE, zorder=2)
     for row in topology.attractors:
         ax.plot(*at[row], "o", ms=13, color=STABLE, zorder=3)
-        ax.annotate(str(row), (at[row, 0], at[row, 1]), color="white", ha="center", va="center", fontsize=8)
+        ax.annotate(
+            str(row),
+            (at[row, 0], at[row, 1]),
+            color="white",
+            ha="center",
+            va="center",
+            fontsize=8,
+        )
     shares = [f"PC{i + 1} ({share:.0%})" for i, share in enumerate(frame.shares[:2])]
     ax.set(xlabel=shares[0], ylabel=shares[1] if len(shares) > 1 else "")
     return ax

@@ -69,16 +69,17 @@ def states_3d_html(frame: PCA, points: FixedPoints, paths: Paths) -> str | None:
         colour = STABLE if name == "stable" else UNSTABLE
         words = [f"#{i}: speed {points.speeds[i]:.1e}" for i in np.flatnonzero(rows)]
         x, y, z = at[rows].T
-        marker = {"symbol": symbol, "color": colour, "size": 6}
+        marker = {"symbol": symbol, "color": colour, "size": 9 if name == "stable" else 6}
         drawn.append(
             go.Scatter3d(x=x, y=y, z=z, mode="markers", marker=marker, text=words, name=name)
         )
     names = [*axis_names(frame), "", "", ""]
     scene = {f"{a}axis": {"title": {"text": name}} for a, name in zip("xyz", names)}
-    figure = go.Figure(
-        drawn, layout={"scene": scene, "height": 560, "margin": dict.fromkeys("lrtb", 0)}
-    )
-    return figure.to_html(full_html=False, include_plotlyjs=True)
+    below = {"orientation": "h", "y": 0, "x": 0.5, "xanchor": "center"}
+    margin = dict.fromkeys("lrtb", 0)
+    layout = {"scene": scene, "height": 560, "margin": margin, "legend": below}
+    figure = go.Figure(drawn, layout=layout)
+    return figure.to_html(full_html=False, include_plotlyjs=True, config={"responsive": True})
 
 
 def _groups(points: FixedPoints) -> dict[str, np.ndarray]:
