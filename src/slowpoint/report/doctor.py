@@ -16,7 +16,7 @@ def checks() -> Iterator[tuple[str, str]]:
     yield "device", device()
     yield "float64", "works" if has_float64() else "MISSING: analyses would be imprecise"
     for extra, lacking in extras().items():
-        advice = f"not there: pip install 'slowpoint[{extra}]'"
+        advice = f"lacks {', '.join(lacking)}: pip install 'slowpoint[{extra}]'"
         yield f"[{extra}]", advice if lacking else "there"
 
 

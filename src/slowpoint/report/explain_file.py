@@ -1,15 +1,24 @@
-"""What does the network in a file remember? As `explain`, from file to folder."""
+"""What does the network in a file remember? From a file to a folder with its page."""
 
 import dataclasses
 import os
 import pathlib
+from typing import TypedDict
 
 import jax.random as jr
 import numpy as np
+from jaxtyping import Float
 
 from slowpoint.report.explain import explain, write
 from slowpoint.report.folder import replacing_folder
 from slowpoint.weights.load import read
+
+
+class Reading(TypedDict):
+    """What a file may not say of its network: the arguments of `load`."""
+
+    nonlinearity: str | None
+    dt: float | None
 
 
 def explain_file(
@@ -17,20 +26,19 @@ def explain_file(
     out: str | os.PathLike,
     *,
     seed: int,
-    states: np.ndarray | None = None,
-    hold: np.ndarray | None = None,
-    nonlinearity: str | None = None,
-    dt: float | None = None,
+    reading: Reading,
+    states: Float[np.ndarray, "... state"] | None = None,
+    hold: Float[np.ndarray, " input"] | None = None,
 ) -> pathlib.Path:
-    """Explain the network in the file `network`; Results and report.html go to the folder `out`.
+    """Explain the network in the file `network`; Results and report.html go into `out`.
 
     Returns the page, which also says what the file did not and was assumed. The folder appears
-    when all is done. Raises ValueError and OSError as `read` and `explain` do.
+    when all is done. Raises ValueError and OSError as `load` and `explain` do.
     """
-    system, source = read(network, nonlinearity=nonlinearity, dt=dt)
+    system, source = read(network, **reading)
     with replacing_folder(out) as folder:
         found = explain(system, key=jr.key(seed), hold=hold, states=states)
-        said = (source.summary(), *source.assumed)
-        found = dataclasses.replace(found, notes=(*said, *found.notes))
+        notes = (source.summary(), *source.assumed, *found.notes)
+        found = dataclasses.replace(found, notes=notes)
         page = write(found, folder, title=pathlib.Path(network).name)
     return pathlib.Path(out) / page.name

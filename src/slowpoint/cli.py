@@ -1,0 +1,188 @@
+"""The `slowpoint` command. Reads words, calls one function, writes files. No science here.
+
+What is slow to import is imported by the command that needs it.
+"""
+
+import contextlib
+import errno
+import pathlib
+import shlex
+import traceback
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+RUNS = pathlib.Path("runs")
+Name = Annotated[str, typer.Argument(metavar="NAME", help="As `slowpoint list` shows it.")]
+Out = Annotated[pathlib.Path, typer.Option(metavar="DIR", help="The run is in DIR/NAME.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Start from the small settings.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated."),
+]
+Network = Annotated[
+    pathlib.Path, typer.Argument(metavar="NETWORK", help=".pt, .pth, .torch or .safetensors")
+]
+States = Annotated[
+    pathlib.Path | None,
+    typer.Option(metavar="FILE", help="Visited states, .npy or .npz; the last axis = state."),
+]
+Hold = Annotated[
+    str | None, typer.Option(metavar="0,0,1|FILE", help="The constant input (zeros).")
+]
+Nonlinearity = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Of an nn.RNN: tanh (assumed) or relu.")
+]
+Tick = Annotated[
+    float | None, typer.Option("--dt", metavar="TIME", help="What one step stands for (1).")
+]
+Seed = Annotated[int, typer.Option(min=0, help="All randomness comes from it.")]
+Page = Annotated[
+    pathlib.Path | None,
+    typer.Option(metavar="DIR", help="Where report.html goes (runs/ and the file's name)."),
+]
+
+app = typer.Typer(
+    help="What a recurrent network remembers, how it came to, and how to change it.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command("list")
+def list_() -> None:
+    """Every experiment: its question, its paper, how long it takes."""
+    from slowpoint.report.catalogue import entries
+
+    found = entries()
+    width = max((len(entry.name) for entry in found), default=0)
+    for entry in found:
+        typer.echo(f"{entry.name:{width}}  {entry.question}")
+        for line in (entry.paper, entry.takes and f"Takes {entry.takes}"):
+            if line:
+                typer.echo(f"{'':{width}}  {line}")
+
+
+@app.command()
+def run(name: Name, quick: Quick = False, changes: Changes = None, out: Out = RUNS) -> None:
+    """Run an experiment; ends with 1 when a claim fails.
+
+    Settings, results, claims, figure and report go to DIR/NAME.
+    """
+    changes = changes or []
+    words = ["--quick"] * quick + [word for change in changes for word in ("--set", change)]
+    with in_plain_words("run", name, *words, "--out", out):
+        from slowpoint.report.catalogue import find
+
+        experiment = find(name)
+        settings = (experiment.QUICK if quick else experiment.Settings()).changed(changes)
+
+        from slowpoint.report.record import record
+
+        done = record(experiment, settings, "quick" if quick else "full", out)
+    for claim in done.claims:
+        typer.echo(claim.line(done.scale))
+    typer.echo(done.folder)
+    if not done.holds:
+        raise typer.Exit(1)
+
+
+@app.command()
+def draw(name: Name, out: Out = RUNS) -> None:
+    """Draw a saved run again; computes nothing."""
+    with in_plain_words("draw", name, "--out", out):
+        from slowpoint.report.catalogue import find
+        from slowpoint.report.record import illustrate
+
+        page = illustrate(find(name), out / name)
+    typer.echo(page.parent)
+
+
+@app.command()
+def explain(
+    network: Network,
+    states: States = None,
+    hold: Hold = None,
+    nonlinearity: Nonlinearity = None,
+    dt: Tick = None,
+    seed: Seed = 0,
+    out: Page = None,
+) -> None:
+    """Explain the network in a file on one page."""
+    folder = out or RUNS / network.stem
+    with in_plain_words("explain", network, "...", "--out", folder):
+        from slowpoint.report.numbers import read_hold, read_states
+
+        given = {
+            "states": None if states is None else read_states(states),
+            "hold": None if hold is None else read_hold(hold),
+        }
+
+        from slowpoint.report.explain_file import explain_file
+
+        page = explain_file(
+            network,
+            folder,
+            seed=seed,
+            reading={"nonlinearity": nonlinearity, "dt": dt},
+            **given,
+        )
+    typer.echo(page)
+
+
+@app.command()
+def doctor() -> None:
+    """Versions, device, precision, and which extras are there."""
+    from slowpoint.report.doctor import checks
+
+    for what, found in checks():
+        typer.echo(f"{what:12} {found}")
+
+
+@contextlib.contextmanager
+def in_plain_words(*words: object) -> Iterator[None]:
+    """What the user can mend ends with 2 and a sentence, Ctrl-C with 130; a bug stays a bug.
+
+    `words` are those to type again.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        says = str(stop) or "Stopped. Nothing was written; what stood there is as it was."
+        again = shlex.join(["slowpoint", *map(str, words)])
+        typer.echo(f"\n{says}\nTo start again: {again}", err=True)
+        raise typer.Exit(130) from None
+    except OSError as error:
+        typer.echo(_trouble_with_files(error), err=True)
+        raise typer.Exit(2) from None
+    except ValueError as error:
+        if not _on_purpose(error):
+            raise
+        typer.echo("\n".join([str(error), *getattr(error, "__notes__", [])]), err=True)
+        raise typer.Exit(2) from None
+
+
+def _trouble_with_files(error: OSError) -> str:
+    if error.errno is None:
+        return str(error)  # the house's own words
+    says = f"{error.filename or 'While writing'}: {error.strerror}."
+    if error.errno == errno.ENOENT:
+        return f"{says} Check the name."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{says} What stood there is as it was. Make room, or write elsewhere: --out DIR"
+    return f"{says} Name what can be read, and a folder that can be written: --out DIR"
+
+
+def _on_purpose(error: ValueError) -> bool:
+    """Whether a `raise` of ours made it: then its words are for the user."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    ours = pathlib.Path(last.filename).is_relative_to(pathlib.Path(__file__).parent)
+    return ours and (last.line or "").startswith("raise")
+
+
+def main() -> None:
+    """Answer the words after `slowpoint`."""
+    app()
