@@ -84,27 +84,29 @@ def read(path: pathlib.Path, like: Run, identity: dict[str, Any]) -> Run:
     Raises ValueError when it is not the run of `identity`, or not a checkpoint at all.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            refuse_another(path, json.loads(str(file["about"])), identity)
-            leaves = [_as(file[name], leaf) for name, leaf in _named(like)]
-    except (zipfile.BadZipFile, KeyError, EOFError, json.JSONDecodeError) as error:
+        file = np.load(path, allow_pickle=False)
+        about = json.loads(str(file["about"]))
+        theirs, there = about["format"], about["identity"]
+    except (zipfile.BadZipFile, KeyError, EOFError, IndexError, ValueError):
         raise ValueError(
-            f"{path} is no checkpoint of a training ({error}). Move it away, or give "
-            "another folder."
+            f"{path} is no checkpoint of a training. Move it away, or give another folder."
         ) from None
+    with file:
+        refuse_another(path, theirs, there, identity)
+        leaves = [_as(file[name], leaf) for name, leaf in _named(like)]
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
-def refuse_another(path: pathlib.Path, about: dict[str, Any], identity: dict[str, Any]) -> None:
-    """Raise ValueError, with the first thing that differs, unless `about` is of this run."""
-    if about["format"] > FORMAT:
+def refuse_another(path: pathlib.Path, version: int, there: dict, here: dict) -> None:
+    """Raise ValueError, with the first thing that differs, unless both identities agree."""
+    if version > FORMAT:
         raise ValueError(
-            f"{path} has format {about['format']}, this version reads up to {FORMAT}. "
+            f"{path} has format {version}, this version reads up to {FORMAT}. "
             "Type: pip install --upgrade slowpoint"
         )
-    for name, here in identity.items():
-        if (there := about["identity"].get(name)) != here:
-            seen = f": {there} there, {here} here" if len(f"{there}{here}") < 100 else ""
+    for name, ours in here.items():
+        if (theirs := there.get(name)) != ours:
+            seen = f": {theirs} there, {ours} here" if len(f"{theirs}{ours}") < 100 else ""
             raise ValueError(
                 f"{path} is of another training. What differs is its {name}{seen}. "
                 "Make the call that wrote it, or give another folder."
@@ -128,8 +130,8 @@ def identify(
         "sizes": {name: list(np.shape(leaf)) for name, leaf in _named(run.state.weights)},
         "key": _digest(jr.key_data(keys)),
         "first weights": _digest(run.state.weights),
-        "stages": [[until, _digest(rule.loss)] for until, rule in rules],
-        "constants": _digest(rules[0][1].rest),
+        "stages or their numbers": [[until, _digest(rule.loss)] for until, rule in rules],
+        "weights that do not learn": _digest(rules[0][1].rest),
         "version of jax": jax.__version__,
         "program (loss, task, batch, optimiser)": _digest([p.as_text() for p in programs]),
     }

@@ -69,7 +69,11 @@ def _finite(tree: PyTree):
 
 
 def _pick(condition, yes: PyTree, no: PyTree) -> PyTree:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
+    def one(a, b):
+        # the old key of an optimiser that draws is used up, whatever became of the weights
+        return a if jnp.issubdtype(a.dtype, jax.dtypes.prng_key) else jnp.where(condition, a, b)
+
+    return jax.tree.map(one, yes, no)
 
 
 @eqx.filter_jit
