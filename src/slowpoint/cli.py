@@ -5,6 +5,7 @@ What is slow to import is imported by the command that needs it.
 
 import contextlib
 import errno
+import linecache
 import pathlib
 import shlex
 import traceback
@@ -178,9 +179,10 @@ def _trouble_with_files(error: OSError) -> str:
 
 def _on_purpose(error: ValueError) -> bool:
     """Whether a `raise` of ours made it: then its words are for the user."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    ours = pathlib.Path(last.filename).is_relative_to(pathlib.Path(__file__).parent)
-    return ours and (last.line or "").startswith("raise")
+    *_, (frame, number) = traceback.walk_tb(error.__traceback__)
+    line = linecache.getline(frame.f_code.co_filename, number)
+    ours = frame.f_globals.get("__name__", "").startswith("slowpoint.")
+    return ours and line.lstrip().startswith("raise")
 
 
 def main() -> None:

@@ -58,7 +58,7 @@ def topology(
         owner.append(np.full(2 * len(ways), row))
     run = settle(system, np.vstack(starts), hold, until=until)
     found = nearest(run.ends, points.states[stable], near)
-    ends = np.where(found >= 0, np.append(stable, 0)[found], found)
+    ends = np.where(found >= 0, np.append(stable, 0)[np.maximum(found, 0)], found)
     ends = np.where(run.settled, ends, UNDECIDED)
     saddle = np.concatenate(owner)
     return Topology(stable, saddle, ends, _pairs(points, saddle, ends))

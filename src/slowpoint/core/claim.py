@@ -4,7 +4,7 @@ import json
 import math
 import os
 import pathlib
-from typing import Literal
+from typing import Literal, SupportsFloat
 
 import pydantic
 
@@ -50,19 +50,23 @@ class Claim(pydantic.BaseModel):
         return f"{self.verdict(scale):8} {self.says}: {measured}"
 
 
-def at_least(says: str, value: float, bar: float, scale: Scale = "quick") -> Claim:
+def at_least(
+    says: str, value: SupportsFloat, bar: SupportsFloat, scale: Scale = "quick"
+) -> Claim:
     """A claim that `value >= bar`."""
-    return Claim(says=says, value=float(value), relation=">=", bar=bar, scale=scale)
+    return Claim(says=says, value=float(value), relation=">=", bar=float(bar), scale=scale)
 
 
-def at_most(says: str, value: float, bar: float, scale: Scale = "quick") -> Claim:
+def at_most(
+    says: str, value: SupportsFloat, bar: SupportsFloat, scale: Scale = "quick"
+) -> Claim:
     """A claim that `value <= bar`."""
-    return Claim(says=says, value=float(value), relation="<=", bar=bar, scale=scale)
+    return Claim(says=says, value=float(value), relation="<=", bar=float(bar), scale=scale)
 
 
-def equal(says: str, value: float, bar: float, scale: Scale = "quick") -> Claim:
+def equal(says: str, value: SupportsFloat, bar: SupportsFloat, scale: Scale = "quick") -> Claim:
     """A claim that a count is exactly `bar`."""
-    return Claim(says=says, value=float(value), relation="==", bar=bar, scale=scale)
+    return Claim(says=says, value=float(value), relation="==", bar=float(bar), scale=scale)
 
 
 def save_claims(path: str | os.PathLike, claims: list[Claim], scale: Scale) -> None:

@@ -15,6 +15,7 @@ from slowpoint.core.files import replacing
 
 FORMAT = 1  # of the file; raised when an old reader could misread a new file
 R = TypeVar("R", bound="Result")
+D = TypeVar("D")  # a dataclass of Results
 
 
 class Result(eqx.Module):
@@ -121,7 +122,7 @@ def save_all(folder: str | os.PathLike, results) -> None:
         getattr(results, field.name).save(pathlib.Path(folder) / f"{field.name}.npz")
 
 
-def load_all(folder: str | os.PathLike, cls: type[R]) -> R:
+def load_all(folder: str | os.PathLike, cls: type[D]) -> D:
     """The dataclass `cls` of Results that `save_all` left in `folder`."""
     kinds = typing.get_type_hints(cls)
     return cls(

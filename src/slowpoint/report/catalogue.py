@@ -13,7 +13,6 @@ import types
 import slowpoint.experiments
 from slowpoint.core.settings import nearest
 
-ROOM = pathlib.Path(slowpoint.experiments.__path__[0])
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 
@@ -33,9 +32,16 @@ class Entry:
         return float(found[1]) * SECONDS[found[2]] if found else None
 
 
-def entries(room: pathlib.Path = ROOM) -> list[Entry]:
-    """Every experiment in `room`, by name."""
-    return [read(path) for path in sorted(room.glob("[a-z]*.py"))]
+def entries() -> list[Entry]:
+    """Every experiment, by name."""
+    return [read(path) for path in files()]
+
+
+def files() -> list[pathlib.Path]:
+    """The file of every experiment."""
+    folders = [pathlib.Path(folder) for folder in slowpoint.experiments.__path__]
+    found = [path for folder in folders for path in folder.glob("[a-z]*.py")]
+    return sorted(found, key=lambda path: path.stem)
 
 
 def read(path: pathlib.Path) -> Entry:
@@ -49,7 +55,7 @@ def read(path: pathlib.Path) -> Entry:
 
 def find(name: str) -> types.ModuleType:
     """The experiment called `name`. Raises ValueError, with the nearest name, on any other."""
-    names = [path.stem for path in ROOM.glob("[a-z]*.py")]
+    names = [path.stem for path in files()]
     if name not in names:
         raise ValueError(f"No experiment {name!r}. {nearest(name, names)}")
     return importlib.import_module(f"slowpoint.experiments.{name}")

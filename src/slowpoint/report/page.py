@@ -51,9 +51,8 @@ def run_page(folder: str | os.PathLike) -> pathlib.Path:
     if figure.exists():
         alt = f"Figure of the experiment {about['experiment']}; its numbers are in the results."
         sections.append(Section("Figure", [Picture(figure.read_bytes(), about["says"], alt)]))
-    sections.append(
-        Section("Settings", [Table("Settings", ("setting", "value"), list(settings.items()))])
-    )
+    chosen = [(key, str(value)) for key, value in settings.items()]
+    sections.append(Section("Settings", [Table("Settings", ("setting", "value"), chosen)]))
     foot = ", ".join(f"{key} {value}" for key, value in about["versions"].items())
     return write_page(
         folder / "report.html", about["experiment"], about["says"], sections, foot

@@ -4,9 +4,10 @@ import base64
 import dataclasses
 import html
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Part(Protocol):
     """Anything that can be put on a page."""
 
