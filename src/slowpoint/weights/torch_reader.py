@@ -27,6 +27,7 @@ STORAGES = {  # PyTorch's typed storages and safetensors' words for their number
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 NUMBERS = ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT")
 WORDS = ("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8")
+MOST_AXES = 32
 Storage = Callable[[str, str, int], np.ndarray]  # (kind, record, how many) -> its numbers
 
 
@@ -39,6 +40,10 @@ class Name:
 
 class Refused(ValueError):
     """A pickle that is more than numbers, or no longer whole."""
+
+
+class Unknown(Refused):
+    """A pickle that names something of PyTorch which the reader does not know."""
 
 
 def read(pickle: bytes, storage: Storage) -> object:
@@ -160,8 +165,11 @@ class Machine:
     def do_BINPERSID(self, _):
         (identity,) = self.last(1)
         word, kind, record, _, count = identity
-        if word != "storage" or not isinstance(kind, Name) or kind.name not in STORAGES:
-            raise Refused(f"names a storage of an unknown kind ({kind}).")
+        # types first: to hash or to print a tuple of tuples of tuples may never end
+        if [type(part) for part in (word, kind, record, count)] != [str, Name, str, int]:
+            raise Refused("names a storage by other than words and a number.")
+        if word != "storage" or kind.name not in STORAGES:
+            raise Refused(f"names a storage of an unknown kind ({kind.name}).")
         self.stack.append(self.storage(STORAGES[kind.name], record, count))
 
     def do_REDUCE(self, _):
@@ -169,9 +177,9 @@ class Machine:
         if not isinstance(function, Name) or not isinstance(arguments, tuple):
             raise Refused("calls what is no function.")
         if function.name == "collections OrderedDict":
-            pairs = arguments[0] if arguments else []
             self.stack.append({})
-            self.keep([part for pair in pairs for part in pair])
+            for key, value in arguments[0] if arguments else []:
+                self.keep([key, value])
         elif function.name == "torch._utils _rebuild_parameter":
             self.stack.append(arguments[0])
         elif function.name == "torch._utils _rebuild_tensor_v2":
@@ -182,7 +190,8 @@ class Machine:
 
 def _allowed(name: str) -> str:
     if name not in ALLOWED and name not in STORAGES:
-        raise Refused(f"names {name.replace(' ', '.')}.")
+        kind = Unknown if name.startswith("torch") else Refused
+        raise kind(f"names {name.replace(' ', '.')[:200]}.")
     return name
 
 
@@ -191,8 +200,10 @@ def tensor(storage: np.ndarray, offset: int, shape: tuple, strides: tuple) -> np
     sizes = (offset, *shape, *strides)
     if not isinstance(storage, np.ndarray) or len(shape) != len(strides):
         raise Refused("holds a tensor without storage, or with more strides than sizes.")
-    if any(type(n) is not int or not 0 <= n < 2**62 for n in sizes):
-        raise Refused(f"holds a tensor of shape {shape} with strides {strides}.")
+    if any(type(n) is not int for n in sizes):
+        raise Refused("holds a tensor whose sizes are no whole numbers.")
+    if len(shape) > MOST_AXES or any(not 0 <= n < 2**62 for n in sizes):
+        raise Refused(f"holds a tensor of shape {shape[:9]} with strides {strides[:9]}.")
     count, last = 1, offset
     for size, stride in zip(shape, strides):
         count, last = count * size, last + (size - 1) * stride
