@@ -14,10 +14,19 @@ from slowpoint.weights.adapter import from_function
 from slowpoint.weights.save import save
 
 
+class StateFirst(eqx.Module):
+    """An Equinox cell, whose first argument is the input, with the state first."""
+
+    cell: eqx.nn.GRUCell
+
+    def __call__(self, state, u):
+        return self.cell(u, state)
+
+
 def test_an_equinox_gru_is_ours():
     theirs = eqx.nn.GRUCell(2, 4, key=jr.key(0))
-    call = jax.tree_util.Partial(lambda cell, h, u: cell(u, h), theirs)
-    net = from_function(call, jnp.zeros(4), 2, dt=0.5)
+    net = from_function(StateFirst(theirs), jnp.zeros(4), 2, dt=0.5)
+    assert any(leaf is theirs.weight_hh for leaf in jax.tree.leaves(net))
     n = theirs.bias_n
     ours = GRU(theirs.weight_hh, theirs.weight_ih, theirs.bias, n, jnp.eye(4), jnp.zeros(4))
     u = jr.normal(jr.key(1), (10, 2))

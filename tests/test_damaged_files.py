@@ -15,6 +15,7 @@ import pytest
 
 from slowpoint.cells.linear import Linear
 from slowpoint.core.wrap import Delayed
+from slowpoint.weights import torch_file
 from slowpoint.weights.load import load, read
 from slowpoint.weights.save import save
 
@@ -62,6 +63,7 @@ def archive(path, tree: bytes, records: dict, byteorder="little", packed=False):
     method = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
     with zipfile.ZipFile(path, "w", method) as file:
         file.writestr("net/data.pkl", tree)
+        file.writestr("net/version", "3\n")
         file.writestr("net/byteorder", byteorder)
         for name, data in records.items():
             file.writestr(f"net/data/{name}", data)
@@ -104,6 +106,8 @@ def test_views_halves_and_byte_orders(way, tmp_path):
         ("BFloat16Storage", bf16),
     ]:
         net = load(forged(path, kind, data))
+        if way == "torch":
+            assert set(torch_file._by_torch(path.read_bytes())) == {"weight_hh", "weight_ih"}
         np.testing.assert_array_equal(net.flow.recurrent, expected)
         wide = np.float64 if kind == "DoubleStorage" else np.float32
         assert net.flow.recurrent.dtype == wide
@@ -130,11 +134,11 @@ def test_the_other_byte_order(tmp_path, monkeypatch):
         {"shape": (2**31, 2**31), "strides": (0, 0)},
         {"shape": (3, 3, 3)},
         {"shape": (2**62, 2**62), "strides": (0, 0)},
-        {"kind": "QUInt8Storage"},
+        {"shape": (5, 5), "strides": (0, 0)},
     ],
 )
 def test_a_tensor_stays_within_its_storage(claim, way, tmp_path):
-    with pytest.raises(ValueError, match=r"net\.pt: "):
+    with pytest.raises(ValueError, match=r"net\.pt: .*(holds a tensor|numbers instead of)"):
         load(forged(tmp_path / "net.pt", **claim))
 
 
@@ -182,6 +186,11 @@ class Evil:
         return os.system, (f"touch {self.mark}",)
 
 
+def for_torch(tree: bytes) -> bytes:
+    """A checkpoint with `tree` and a name that only PyTorch knows, so that it is asked."""
+    return b"\x80\x02}" + word("dtype") + b"ctorch\nfloat32\ns" + word("a") + tree[2:-1] + b"s."
+
+
 @pytest.mark.parametrize("protocol", range(6))
 def test_code_in_a_pickle_is_never_run(protocol, way, tmp_path):
     mark = tmp_path / "mark"
@@ -190,7 +199,18 @@ def test_code_in_a_pickle_is_never_run(protocol, way, tmp_path):
         ValueError, match=r"net\.pt: .*never code.*torch\.save\(model\.state_dict"
     ):
         load(archive(tmp_path / "net.pt", tree, {}))
+    if protocol == 2:
+        with pytest.raises(ValueError, match=r"names torch\.float32"):
+            load(archive(tmp_path / "net.pt", for_torch(tree), {}))
     assert not mark.exists()
+
+
+def test_a_name_is_refused_even_where_nothing_calls_it(way, tmp_path):
+    tree = pickle.dumps({"weight_hh": os.system}, protocol=2)
+    with pytest.raises(ValueError, match=r"names (posix|nt)\.system\. Only numbers are taken"):
+        load(archive(tmp_path / "net.pt", tree, {}))
+    with pytest.raises(ValueError, match=r"names torch\.QUInt8Storage"):
+        load(forged(tmp_path / "net.pt", "QUInt8Storage"))
 
 
 def test_bombs_of_shared_references_do_not_hang(monkeypatch, tmp_path):
@@ -245,6 +265,9 @@ def test_forged_pickles_are_refused(name, way, tmp_path):
     with zipfile.ZipFile(DATA / f"{name}.pt") as file:
         tree = file.read(f"{name}/data.pkl")
         records = {str(i): file.read(f"{name}/data/{i}") for i in range(6)}
+    if way == "torch":
+        tree = for_torch(tree)
+        load(archive(tmp_path / "net.pt", tree, records))
 
     def contents():
         cuts = [tree[:n] for n in range(0, len(tree), 23)]
