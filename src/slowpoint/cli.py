@@ -122,12 +122,14 @@ def explain(
             "hold": None if hold is None else read_hold(hold),
         }
 
+        import jax.random as jr
+
         from slowpoint.report.explain_file import explain_file
 
         page = explain_file(
             network,
             folder,
-            seed=seed,
+            key=jr.key(seed),
             reading={"nonlinearity": nonlinearity, "dt": dt},
             **given,
         )

@@ -109,8 +109,10 @@ class Map(System):
         return jax.jacfwd(self.step)(x, u)
 
     def rates(self, x, u):
-        multipliers = jnp.linalg.eigvals(self.jacobian(x, u))
-        return jnp.log(multipliers.astype(complex)) / self.dt
+        multipliers = jnp.linalg.eigvals(self.jacobian(x, u)).astype(complex)
+        # part by part: a complex log(0) / dt has a NaN beside its -inf
+        growth, turn = jnp.log(jnp.abs(multipliers)), jnp.angle(multipliers)
+        return jax.lax.complex(growth / self.dt, turn / self.dt)
 
 
 class Flow(System):

@@ -5,9 +5,8 @@ import os
 import pathlib
 from typing import TypedDict
 
-import jax.random as jr
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, PRNGKeyArray
 
 from slowpoint.report.explain import explain, write
 from slowpoint.report.folder import replacing_folder
@@ -25,7 +24,7 @@ def explain_file(
     network: str | os.PathLike,
     out: str | os.PathLike,
     *,
-    seed: int,
+    key: PRNGKeyArray,
     reading: Reading,
     states: Float[np.ndarray, "... state"] | None = None,
     hold: Float[np.ndarray, " input"] | None = None,
@@ -37,7 +36,7 @@ def explain_file(
     """
     system, source = read(network, **reading)
     with replacing_folder(out) as folder:
-        found = explain(system, key=jr.key(seed), hold=hold, states=states)
+        found = explain(system, key=key, hold=hold, states=states)
         notes = (source.summary(), *source.assumed, *found.notes)
         found = dataclasses.replace(found, notes=notes)
         page = write(found, folder, title=pathlib.Path(network).name)
