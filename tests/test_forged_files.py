@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from slowpoint.weights import torch_reader
 from slowpoint.weights.load import load, read
 
 
@@ -27,9 +28,9 @@ def storage(record: bytes) -> bytes:
     )
 
 
-def tensor(shape: bytes) -> bytes:
+def tensor(shape: bytes, strides: bytes = b"K\x01\x85") -> bytes:
     start = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage(word("0"))
-    return start + b"K\x00" + shape + b"K\x01\x85\x89}tR"
+    return start + b"K\x00" + shape + strides + b"\x89}tR"
 
 
 def wide(width: int) -> bytes:
@@ -49,6 +50,7 @@ def written(path, tree: bytes):
 
 
 DEEP = b")" + b"\x85" * 20_000  # longer ones overflow the stack of C when hashed
+MANY = b"(" + b"K\x01" * 99 + b"t"
 PAIRS = b"ccollections\nOrderedDict\n((" + b"h\x01" * 3000 + b"t\x85R"
 
 
@@ -57,7 +59,7 @@ PAIRS = b"ccollections\nOrderedDict\n((" + b"h\x01" * 3000 + b"t\x85R"
     [
         (b"}" + word("w") + tensor(b"(" + nested(60) + b"t") + b"s", "no whole numbers"),
         (b"}" + word("w") + tensor(DEEP) + b"s", "no whole numbers"),
-        (b"}" + word("w") + tensor(b"(" + b"K\x01" * 99 + b"t") + b"s", "tensor"),
+        (b"}" + word("w") + tensor(MANY, MANY) + b"s", "holds a tensor of shape"),
         (b"}" + word("w") + storage(nested(60)) + b"s", "by other than words"),
         (b"}" + word("w") + storage(DEEP) + b"s", "by other than words"),
         (b"}" + nested(60) + b"K\x01s", "a key that is no word"),
@@ -72,6 +74,12 @@ def test_references_to_references_end_soon(tree, message, tmp_path):
     with pytest.raises(ValueError, match=rf"net\.pt: .*{message}"):
         load(written(tmp_path / "net.pt", tree))
     assert time.monotonic() - start < 5
+
+
+def test_a_dict_of_pairs_is_a_dict():
+    pairs = b"](" + b"](" + word("a") + b"K\x01e" + word("b") + b"K\x02\x86e"
+    tree = b"\x80\x02ccollections\nOrderedDict\n" + pairs + b"\x85R."
+    assert torch_reader.read(tree, lambda *_: np.zeros(0)) == {"a": 1, "b": 2}
 
 
 def test_entries_that_overlap_are_not_read_one_by_one(tmp_path):
