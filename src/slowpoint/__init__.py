@@ -4,18 +4,50 @@ import importlib
 from typing import Any, TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from slowpoint.analysis.basins import basins
+    from slowpoint.analysis.fixed_points import fixed_points
+    from slowpoint.analysis.lyapunov import lyapunov
+    from slowpoint.analysis.topology import topology
+    from slowpoint.analysis.tracking import track
     from slowpoint.core.rollout import rollout
+    from slowpoint.learning.descend import descend
+    from slowpoint.learning.train import train
+    from slowpoint.report.explain import explain
+    from slowpoint.weights.load import load
+    from slowpoint.weights.save import save
 
 _HOME = {  # each word and the file it lives in; imported when first used
-    "rollout": "slowpoint.core.rollout",
+    "basins": "analysis.basins",
+    "descend": "learning.descend",
+    "explain": "report.explain",
+    "fixed_points": "analysis.fixed_points",
+    "load": "weights.load",
+    "lyapunov": "analysis.lyapunov",
+    "rollout": "core.rollout",
+    "save": "weights.save",
+    "topology": "analysis.topology",
+    "track": "analysis.tracking",
+    "train": "learning.train",
 }
-__all__ = ["rollout"]
+__all__ = [
+    "basins",
+    "descend",
+    "explain",
+    "fixed_points",
+    "load",
+    "lyapunov",
+    "rollout",
+    "save",
+    "topology",
+    "track",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"slowpoint has no {name!r}. It has: {', '.join(__all__)}.")
-    return getattr(importlib.import_module(_HOME[name]), name)
+    return getattr(importlib.import_module(f"slowpoint.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -1,25 +1,33 @@
 """Where does the system itself go, left alone under a held input?"""
 
+import dataclasses
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from slowpoint.analysis.lanes import run_lanes
-from slowpoint.analysis.methods import Forward
+from slowpoint.analysis.methods import Forward, Newton
 from slowpoint.analysis.problem import Problem
+from slowpoint.analysis.solve import solve, Tolerance
 from slowpoint.core.precision import float64, widen
 from slowpoint.core.result import Result
 from slowpoint.core.system import System
+
+COARSE = 1e-6  # speed at which Newton may shorten the last, exponential stretch
+CALM = 1e-3  # speed above which there is no such stretch to shorten
 
 
 class Settled(Result):
     """One row per start. Where `settled` is false the run was still moving when it stopped."""
 
     ends: Float[np.ndarray, "start state"]
-    speeds: Float[np.ndarray, " start"]  # per unit time
+    speeds: Float[np.ndarray, " start"]  # per unit time, when the stepping stopped
     steps: Int[np.ndarray, " start"]
     settled: Bool[np.ndarray, " start"]
+    shortened: Bool[np.ndarray, " start"]  # the end is the stable point it was converging to
 
 
 def settle(
@@ -32,14 +40,62 @@ def settle(
 ) -> Settled:
     """Step `system` from every start until it moves slower than `until.speed` (1e-9).
 
-    Runs that are still moving after `until.max_steps` are cycles, chaos or very slow.
+    A run that is slower than 1e-6, or out of steps, and so close to a stable fixed point that
+    one Newton step all but reaches it, is taken there: with time constants of thousands of
+    steps the stepping alone would not end. The others go on; those still moving after
+    `until.max_steps` are cycles, chaos or slower still.
     """
     until = Forward() if until is None else until
+    x = np.asarray(starts, np.float64)
     with float64():
         problem = Problem(widen(system), boxed=False)
-        x = np.asarray(starts, np.float64)
         u = np.broadcast_to(np.asarray(hold, np.float64), (len(x), system.input_size))
-        lanes = run_lanes(until, problem, x, u, seconds=seconds)
-        speed = jax.jit(jax.vmap(lambda x, u: jnp.linalg.norm(problem.system.velocity(x, u))))
-        speeds = np.asarray(speed(jnp.asarray(lanes.x), jnp.asarray(u)))
-    return Settled(lanes.x, speeds, lanes.steps, lanes.done)
+        coarse = dataclasses.replace(until, speed=max(COARSE, until.speed))
+        run = run_lanes(coarse, problem, x, u, seconds=seconds)
+        ends, steps, speeds = run.x.copy(), run.steps.copy(), _speeds(problem, run.x, u)
+    calm = np.flatnonzero(speeds < CALM)
+    ends[calm], near = _limits(system, run.x[calm], hold)
+    shortened = np.isin(np.arange(len(x)), calm[near])
+    settled = shortened.copy()
+    left = np.flatnonzero(~shortened & run.done)
+    with float64():
+        run = run_lanes(until, problem, ends[left], u[left], seconds=seconds)
+        ends[left], settled[left] = run.x, run.done
+        steps[left] += run.steps
+        speeds[left] = _speeds(problem, run.x, u[left])
+    return Settled(ends, speeds, steps, settled, shortened)
+
+
+def _speeds(problem: Problem, x: np.ndarray, u: np.ndarray) -> np.ndarray:
+    return np.array(_speed(problem, jnp.asarray(x), jnp.asarray(u)))
+
+
+@eqx.filter_jit
+def _speed(problem: Problem, x, u):
+    return jax.vmap(lambda x, u: jnp.linalg.norm(problem.system.velocity(x, u)))(x, u)
+
+
+def _limits(system: System, x: np.ndarray, hold) -> tuple[np.ndarray, np.ndarray]:
+    """`(states, whether)`: the stable point each state converges to, where that is clear.
+
+    Clear: Newton ends at a stable isolated point, and its first step covered nine tenths of
+    the way there, so that the state is where the system is linear.
+    """
+    if not len(x):
+        return x, np.zeros(0, bool)
+    method = Newton(max_steps=12)
+    points = solve(system, x, hold=hold, method=method, box=None, tolerance=Tolerance())
+    good = np.append((points.n_unstable == 0) & ~points.degenerate, False)[points.guess_index]
+    goal = np.where(good[:, None], np.vstack([points.states, x[:1]])[points.guess_index], x)
+    with float64():
+        problem = Problem(widen(system), boxed=False)
+        first = np.asarray(_first_steps(problem, jnp.asarray(x), jnp.asarray(hold, float)))
+    miss = np.linalg.norm(x + first - goal, axis=1)
+    near = good & (miss <= 0.1 * np.linalg.norm(x - goal, axis=1) + 1e-9)
+    return np.where(near[:, None], goal, x), near
+
+
+@eqx.filter_jit
+def _first_steps(problem: Problem, x, hold):
+    step = lambda x: -jnp.linalg.solve(problem.jacobian(x, hold), problem.residual(x, hold))
+    return jax.lax.map(step, x, batch_size=16)

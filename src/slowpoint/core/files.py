@@ -24,6 +24,9 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
     )
     os.close(handle)
+    mask = os.umask(0)
+    os.umask(mask)
+    os.chmod(name, 0o666 & ~mask)  # mkstemp's files are for their owner alone
     beside = pathlib.Path(name)
     try:
         yield beside
