@@ -2,7 +2,7 @@
 
 BIN := .venv/bin
 EXTRAS ?= dev
-TOUR ?= --set bits=3
+TOUR ?= --set networks=1
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.2
 

@@ -20,7 +20,7 @@ def about() -> dict[str, object]:
         "platform": platform.platform(),
         "device": device(),
         "commit": here,
-        "changed_since": None if here is None else bool(_git("status", "--porcelain")),
+        "changed_since": None if here is None else bool(_git("status", "--porcelain", "--", "..")),
     }
 
 
