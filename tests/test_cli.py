@@ -71,7 +71,7 @@ def run(settings):
     if settings.fault == "stop":
         raise KeyboardInterrupt
     if settings.fault == "stop in training":
-        raise KeyboardInterrupt("12 updates are done.")
+        raise KeyboardInterrupt("12 updates are done. In Python type this.")
     values = np.random.default_rng(settings.seed).normal(size=settings.count)
     return Results(Numbers(values, settings.fault))
 
@@ -242,13 +242,17 @@ def test_an_extra_that_lacks_a_package_says_so(monkeypatch):
 
 
 def test_a_repository_around_the_installation_is_not_ours(tmp_path, monkeypatch):
-    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    def git(*words):
+        who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        subprocess.run(["git", "-C", tmp_path, *who, *words], check=True)
+
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "theirs")
     (tmp_path / "about.py").write_text("")
     monkeypatch.setattr(about, "__file__", str(tmp_path / "about.py"))
     assert about.commit() is None
-    words = ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm", "one"]
-    subprocess.run(["git", "-C", tmp_path, "add", "about.py"], check=True)
-    subprocess.run(["git", "-C", tmp_path, *words], check=True)
+    git("add", "about.py")
+    git("commit", "-q", "-m", "ours")
     assert len(about.commit()) == 40
 
 
@@ -284,7 +288,7 @@ def test_bad_input_ends_with_2_and_a_sentence(toy, words, says):
         ("misuse", 2, "Give an even one."),
         ("full disk", 2, "No space left on device. What stood there is as it was."),
         ("stop", 130, "slowpoint run toy_numbers --quick --set fault=stop --out runs"),
-        ("stop in training", 130, "12 updates are done."),
+        ("stop in training", 130, "12 updates are done. An earlier run is as it was."),
     ],
 )
 def test_an_earlier_run_survives(toy, fault, code, says):
@@ -511,6 +515,7 @@ def test_the_shares_must_fit_together():
         ({}, 0, "28 passed, 0 failed"),
         ({"test": "echo '= 2 failed, 20 passed in 3.1s ='; exit 1"}, 1, "25 passed, 2 failed"),
         ({"test": "echo '= 20 passed, 1 error in 3.1s ='; exit 1"}, 1, "25 passed, 1 failed"),
+        ({"test": "echo '= 2 errors in 0.3s ='; exit 1"}, 1, "5 passed, 2 failed"),
         ({"test": "echo oh; exit 2"}, 1, "5 passed, 1 failed"),
         ({"check": "exit 1"}, 1, "27 passed, 1 failed"),
         ({"quick": "echo '3 passed, 1 failed'; exit 1"}, 1, "27 passed, 1 failed"),

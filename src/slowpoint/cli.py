@@ -154,9 +154,9 @@ def in_plain_words(*words: object) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        says = str(stop) or "Stopped. Nothing was written; what stood there is as it was."
+        far = str(stop).partition(". ")[0] or "Stopped"  # the rest is for callers in Python
         again = shlex.join(["slowpoint", *map(str, words)])
-        typer.echo(f"\n{says}\nTo start again: {again}", err=True)
+        typer.echo(f"\n{far}. An earlier run is as it was. Once more: {again}", err=True)
         raise typer.Exit(130) from None
     except OSError as error:
         typer.echo(_trouble_with_files(error), err=True)

@@ -14,13 +14,14 @@ PACKAGES = ("slowpoint", "jax", "jaxlib", "equinox", "optax", "numpy")
 def about() -> dict[str, object]:
     """What one needs to know to make a run again, as JSON takes it."""
     here = commit()
+    changed = bool(_git("status", "--porcelain", "--", ".."))
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": versions(),
         "platform": platform.platform(),
         "device": device(),
         "commit": here,
-        "changed_since": None if here is None else bool(_git("status", "--porcelain", "--", "..")),
+        "changed_since": None if here is None else changed,
     }
 
 
