@@ -1,7 +1,6 @@
 """How do many guesses run at once without waiting for the slowest?
 
-Lanes move in blocks of a few steps; those that are done leave, the rest are packed into
-buckets whose sizes are powers of four, so that few shapes are ever compiled.
+Lanes move in blocks of a few steps; those that are done leave, the rest are packed again.
 """
 
 import time
@@ -13,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from slowpoint.analysis.methods import Lane, Method
-from slowpoint.analysis.problem import batch_of, Problem
+from slowpoint.analysis.problem import Problem
+from slowpoint.analysis.rows import buckets
 
 
 class Arrived(NamedTuple):
@@ -42,18 +42,11 @@ def run_lanes(
     active = np.arange(len(guesses))
     end = time.monotonic() + (np.inf if seconds is None else seconds)
     while len(active) and time.monotonic() < end:
-        for chunk in _buckets(active, batch_of(guesses.shape[1])):
-            moved = _host(_advance(method, problem, _rows(lanes, chunk)))
-            real = len(np.unique(chunk))  # a bucket is filled up with its last lane
-            _write(lanes, chunk[:real], moved)
+        for piece, count in buckets(active, guesses.shape[1]):
+            moved = _host(_advance(method, problem, _rows(lanes, piece)))
+            _write(lanes, piece[:count], moved)
         active = active[~lanes.done[active] & (lanes.steps[active] < method.max_steps)]
     return Arrived(np.asarray(lanes.x), np.asarray(lanes.steps, int), np.asarray(lanes.done))
-
-
-def _buckets(active: np.ndarray, largest: int) -> list[np.ndarray]:
-    chunks = [active[i : i + largest] for i in range(0, len(active), largest)]
-    sizes = [min(largest, 4 ** int(np.ceil(np.log2(len(c)) / 2))) for c in chunks]
-    return [np.pad(c, (0, size - len(c)), mode="edge") for c, size in zip(chunks, sizes)]
 
 
 def _host(lanes: Lane) -> Lane:

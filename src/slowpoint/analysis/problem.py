@@ -1,11 +1,10 @@
 """What must vanish where the state stands still, and within which box?"""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
+from slowpoint.analysis.rows import over_rows
 from slowpoint.core.system import Box, System
 
 
@@ -58,35 +57,26 @@ def rounding(n: int) -> float:
     return 50 * float(np.finfo(np.float64).eps) * n**0.5
 
 
-@eqx.filter_jit
-def evaluate(problem: Problem, x: Float[Array, "point state"], u: Float[Array, "point input"]):
-    """`(residuals, speeds, outputs)` of many states."""
-
-    def one(x, u):
-        speed = jnp.linalg.norm(problem.system.velocity(x, u))
-        return jnp.linalg.norm(problem.residual(x, u)), speed, problem.system.output(x)
-
-    return jax.vmap(one)(x, u)
-
-
-@eqx.filter_jit
-def slopes(problem: Problem, x: Float[Array, "point state"], u: Float[Array, "point input"]):
-    """`(r, its jacobian, gradient of q, at_bound, Lipschitz bound within RADIUS)` of each."""
-
-    def one(pair):
-        x, u = pair
-        slope, r = problem.jacobian(x, u), problem.residual(x, u)
-        gradient = slope.T @ r
-        held = problem.at_bound(x, u, gradient)
-        return r, slope, gradient, held, problem.system.lipschitz_bound(x, u, RADIUS)
-
-    return jax.lax.map(one, (x, u), batch_size=batch_of(x.shape[1]))
-
-
 RADIUS = 1e-3  # rho: the ball in which a certificate looks for a second root
 
 
-def batch_of(n: int, largest: int = 256) -> int:
-    """How many n x n matrices to hold at once (a power of four, 128 MiB at most)."""
-    room = min(largest, max(1, 2**24 // n**2))
-    return 4 ** int(np.log2(room) / 2)
+@over_rows
+def project(problem: Problem, x, u):
+    """The nearest state inside the box, for rows of states."""
+    return problem.project(x, u)
+
+
+@over_rows
+def evaluate(problem: Problem, x, u):
+    """`(|residual|, speed, output)` of rows of states."""
+    speed = jnp.linalg.norm(problem.system.velocity(x, u))
+    return jnp.linalg.norm(problem.residual(x, u)), speed, problem.system.output(x)
+
+
+@over_rows
+def slopes(problem: Problem, x, u):
+    """`(r, its jacobian, gradient of q, at_bound, Lipschitz bound within RADIUS)` of rows."""
+    slope, r = problem.jacobian(x, u), problem.residual(x, u)
+    gradient = slope.T @ r
+    held = problem.at_bound(x, u, gradient)
+    return r, slope, gradient, held, problem.system.lipschitz_bound(x, u, RADIUS)

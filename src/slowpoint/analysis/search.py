@@ -18,6 +18,7 @@ from slowpoint.analysis.points import FixedPoints, union
 from slowpoint.analysis.settle import settle, Settled
 from slowpoint.analysis.solve import Box, Seek, solve, Tolerance
 from slowpoint.analysis.visit import visit
+from slowpoint.core.chance import generator
 from slowpoint.core.system import System
 
 
@@ -65,7 +66,7 @@ def search(
         driven = visit(system, hold, key=drive).states
         states = driven.reshape(-1, system.state_size)
     visited = np.asarray(states, np.float64)
-    starts = np.asarray(jr.permutation(first, len(visited)))[: plan.forward]
+    starts = generator(first).permutation(len(visited))[: plan.forward]
     forward = settle(system, visited[starts], hold, seconds=end - time.monotonic())
     known, _ = distinct(forward.ends[forward.settled], near=1e-4)
 
@@ -79,7 +80,7 @@ def search(
     points = look(method, np.vstack([known, rest]))  # what is likely comes first
     seen, says = coverage(system, points, forward), []
     for number, key in enumerate(keys):
-        guesses, source = _guesses(key, number, known, visited, plan)
+        guesses, source = _guesses(generator(key), number, known, visited, plan)
         if number % 4 == 3:  # what is known stays out of the way of what is not
             method = Newton(via=method.via, avoid=jnp.asarray(points.fixed.states))
             source += ", deflated"
@@ -109,25 +110,27 @@ def _closed(seen: Coverage, number: int) -> bool:
     return seen.index_sum == 1 or (seen.index_sum is None and number >= 1)
 
 
-def _guesses(key, number: int, known: np.ndarray, visited: np.ndarray, plan: Plan):
-    """`(guesses, what they are)`: mixtures of attractors first, then in turn visited states."""
+def _guesses(
+    chance: np.random.Generator,
+    number: int,
+    known: np.ndarray,
+    visited: np.ndarray,
+    plan: Plan,
+) -> tuple[np.ndarray, str]:
+    """`(guesses, what they are)`: mixtures of attractors, now and then visited states."""
     if len(known) < 2 or number % 4 == 2:
-        pick, noise = jr.split(key)
-        rows = np.asarray(jr.choice(pick, len(visited), (plan.guesses,)))
+        rows = chance.integers(len(visited), size=plan.guesses)
         spread = plan.spread * visited.std(axis=0)
-        return visited[rows] + spread * _normal(noise, plan, visited), "visited states"
-    return mixtures(key, known, plan), f"mixtures of {len(known)} attractors"
+        noise = chance.standard_normal((plan.guesses, visited.shape[1]))
+        return visited[rows] + spread * noise, "visited states"
+    return mixtures(chance, known, plan), f"mixtures of {len(known)} attractors"
 
 
 def mixtures(
-    key: PRNGKeyArray, attractors: Float[np.ndarray, "attractor state"], plan: Plan
+    chance: np.random.Generator, attractors: Float[np.ndarray, "attractor state"], plan: Plan
 ) -> Float[np.ndarray, "guess state"]:
     """Weighted means of attractors, where the saddles between them are."""
-    mix, noise = jr.split(key)
-    alpha = jnp.full(len(attractors), plan.concentration)
-    weights = np.asarray(jr.dirichlet(mix, alpha, (plan.guesses,)), np.float64)
-    return weights @ attractors + plan.jitter * _normal(noise, plan, attractors)
-
-
-def _normal(key: PRNGKeyArray, plan: Plan, like: np.ndarray) -> np.ndarray:
-    return np.asarray(jr.normal(key, (plan.guesses, like.shape[1])), np.float64)
+    alpha = np.full(len(attractors), plan.concentration)
+    weights = chance.dirichlet(alpha, plan.guesses)
+    noise = chance.standard_normal((plan.guesses, attractors.shape[1]))
+    return weights @ attractors + plan.jitter * noise

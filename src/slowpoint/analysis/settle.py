@@ -2,15 +2,14 @@
 
 import dataclasses
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from slowpoint.analysis.lanes import run_lanes
 from slowpoint.analysis.methods import Forward, Newton
-from slowpoint.analysis.problem import Problem
+from slowpoint.analysis.problem import evaluate, Problem
+from slowpoint.analysis.rows import over_rows
 from slowpoint.analysis.solve import solve, Tolerance
 from slowpoint.core.precision import float64, widen
 from slowpoint.core.result import Result
@@ -67,12 +66,7 @@ def settle(
 
 
 def _speeds(problem: Problem, x: np.ndarray, u: np.ndarray) -> np.ndarray:
-    return np.array(_speed(problem, jnp.asarray(x), jnp.asarray(u)))
-
-
-@eqx.filter_jit
-def _speed(problem: Problem, x, u):
-    return jax.vmap(lambda x, u: jnp.linalg.norm(problem.system.velocity(x, u)))(x, u)
+    return evaluate(problem, x, u)[1].copy()
 
 
 def _limits(system: System, x: np.ndarray, hold) -> tuple[np.ndarray, np.ndarray]:
@@ -89,13 +83,13 @@ def _limits(system: System, x: np.ndarray, hold) -> tuple[np.ndarray, np.ndarray
     goal = np.where(good[:, None], np.vstack([points.states, x[:1]])[points.guess_index], x)
     with float64():
         problem = Problem(widen(system), boxed=False)
-        first = np.asarray(_first_steps(problem, jnp.asarray(x), jnp.asarray(hold, float)))
+        u = np.broadcast_to(np.asarray(hold, float), (len(x), system.input_size))
+        first = _first_steps(problem, x, u)
     miss = np.linalg.norm(x + first - goal, axis=1)
     near = good & (miss <= 0.1 * np.linalg.norm(x - goal, axis=1) + 1e-9)
     return np.where(near[:, None], goal, x), near
 
 
-@eqx.filter_jit
-def _first_steps(problem: Problem, x, hold):
-    step = lambda x: -jnp.linalg.solve(problem.jacobian(x, hold), problem.residual(x, hold))
-    return jax.lax.map(step, x, batch_size=16)
+@over_rows
+def _first_steps(problem: Problem, x, u):
+    return -jnp.linalg.solve(problem.jacobian(x, u), problem.residual(x, u))

@@ -16,7 +16,7 @@ from slowpoint.analysis.certificates import certify
 from slowpoint.analysis.lanes import run_lanes
 from slowpoint.analysis.methods import free_part, Hessian, Method
 from slowpoint.analysis.points import FIXED, FixedPoints, NEITHER, SLOW
-from slowpoint.analysis.problem import evaluate, Problem, rounding, slopes
+from slowpoint.analysis.problem import evaluate, Problem, project, rounding, slopes
 from slowpoint.core.precision import float64, widen
 from slowpoint.core.system import System
 
@@ -55,7 +55,7 @@ def solve(
         problem = Problem(wide, corners, boxed=box is not None)
         start = guesses.astype(np.float64)
         holds = np.broadcast_to(hold, (len(guesses), system.input_size)).astype(np.float64)
-        inside = np.asarray(jax.vmap(problem.project)(start, holds))
+        inside = project(problem, start, holds)
         x, steps = _arrive(method, problem, inside, holds, seek, seconds)
         found = _describe(problem, x, holds, seek, tolerance)
     return dataclasses.replace(
@@ -88,7 +88,7 @@ def _arrive(
     x, steps = np.array(lanes.x, np.float64), lanes.steps
     if seek == "fixed":
         return x, steps
-    residuals = np.asarray(evaluate(problem, jnp.asarray(x), jnp.asarray(u))[0])
+    residuals, *_ = evaluate(problem, x, u)
     moving = np.flatnonzero(~(residuals < rounding(x.shape[1])))
     slow = run_lanes(Hessian(), problem, x[moving], u[moving], seconds=seconds)
     x[moving], steps[moving] = slow.x, steps[moving] + slow.steps
@@ -96,7 +96,7 @@ def _arrive(
 
 
 def _describe(problem: Problem, x, u, seek: Seek, tolerance: Tolerance) -> FixedPoints:
-    residuals = np.asarray(evaluate(problem, jnp.asarray(x), jnp.asarray(u))[0])
+    residuals, *_ = evaluate(problem, x, u)
     worth = np.isfinite(residuals) & (seek != "fixed") | (residuals < tolerance.residual)
     first, group = _group(x, u, residuals, np.flatnonzero(worth), tolerance.same)
     table = _table(problem, x[first], u[first], tolerance)
@@ -153,15 +153,14 @@ def _merge(x, u, first, group, table):
 def _table(problem: Problem, x, u, tolerance: Tolerance) -> dict[str, np.ndarray]:
     """Everything that FixedPoints says of a point, for the states `x`."""
     n, discrete = problem.system.state_size, problem.system.discrete
-    points = jnp.asarray(x), jnp.asarray(u)
-    residuals, speeds, outputs = map(np.asarray, evaluate(problem, *points))
-    vectors, jacobians, gradients, held, lipschitz = map(np.asarray, slopes(problem, *points))
+    residuals, speeds, outputs = evaluate(problem, x, u)
+    vectors, jacobians, gradients, held, lipschitz = slopes(problem, x, u)
     proof = certify(vectors, jacobians, lipschitz)
     values, modes = np.linalg.eig(jacobians) if len(x) else (np.empty((0, n)), jacobians)
     rates = _rates(values, problem.system.dt, discrete)
     order = np.argsort(-np.real(rates), axis=1, kind="stable")
     free = np.linalg.norm(np.where(held, 0, gradients), axis=1)
-    bends = _bends(problem, *points, held)
+    bends = _bends(problem, x, u, held)
     sizes = np.abs(jacobians).sum(axis=2).max(axis=1, initial=0)
     singular = 1 / proof.beta <= tolerance.singular * np.maximum(sizes, 1e-300)
     still = residuals < tolerance.residual
@@ -203,7 +202,7 @@ def _rates(values: np.ndarray, dt: float, discrete: bool) -> np.ndarray:
 def _bends(problem: Problem, x, u, held: np.ndarray) -> np.ndarray:
     """Least eigenvalue of q's Hessian along the box's free directions; NaN for fixed points."""
     bends = np.full(len(x), np.nan)
-    sizes = np.asarray(evaluate(problem, x, u)[0])
+    sizes, *_ = evaluate(problem, x, u)
     for i in np.flatnonzero(sizes > rounding(x.shape[1])):
         bends[i] = np.linalg.eigvalsh(np.asarray(_bend(problem, x[i], u[i], held[i])))[0]
     return bends

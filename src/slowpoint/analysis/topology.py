@@ -8,6 +8,7 @@ from slowpoint.analysis.basins import nearest, UNDECIDED
 from slowpoint.analysis.methods import Forward
 from slowpoint.analysis.points import FIXED, FixedPoints
 from slowpoint.analysis.settle import settle
+from slowpoint.core.chance import generator
 from slowpoint.core.result import Result
 from slowpoint.core.system import System
 
@@ -53,7 +54,7 @@ def topology(
     saddles = np.flatnonzero(still & (points.n_unstable > 0)).tolist()
     starts, owner = [np.zeros((0, system.state_size))], [np.zeros(0, int)]
     for row, part in zip(saddles, jr.split(key, len(saddles))):
-        ways = _ways(points, row, directions, part)
+        ways = _ways(points, row, directions, generator(part))
         starts.append(points.states[row] + push * np.vstack([ways, -ways]))
         owner.append(np.full(2 * len(ways), row))
     run = settle(system, np.vstack(starts), hold, until=until)
@@ -64,14 +65,16 @@ def topology(
     return Topology(stable, saddle, ends, _pairs(points, saddle, ends))
 
 
-def _ways(points: FixedPoints, row: int, directions: int, key: PRNGKeyArray) -> np.ndarray:
+def _ways(
+    points: FixedPoints, row: int, directions: int, chance: np.random.Generator
+) -> np.ndarray:
     """Unit vectors in the unstable subspace of a point."""
     modes = points.modes[row][:, : points.n_unstable[row]]
     basis, _ = np.linalg.qr(np.hstack([np.real(modes), np.imag(modes)]))
     basis = basis[:, : points.n_unstable[row]]
     if basis.shape[1] == 1:
         return basis.T
-    mix = np.asarray(jr.normal(key, (directions, basis.shape[1])), float)
+    mix = chance.standard_normal((directions, basis.shape[1]))
     return (mix / np.linalg.norm(mix, axis=1, keepdims=True)) @ basis.T
 
 

@@ -3,10 +3,10 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from slowpoint.core.chance import generator
 from slowpoint.core.result import Result
 from slowpoint.core.rollout import rollout
 from slowpoint.core.system import System
@@ -34,25 +34,26 @@ def visit(
     Every input channel pulses with probability 0.1 per step, and at the first step; a second
     half of the trials is driven by unit white noise instead, and goes quiet half-way.
     """
-    inputs = jnp.asarray(hold) + _drives(key, trials, steps, system.input_size)
-    states, outputs = _run(system, inputs)
+    drives = _drives(generator(key), (trials, steps, system.input_size))
+    inputs = (np.asarray(hold) + drives).astype(np.float32)
+    states, outputs = _run(system, jnp.asarray(inputs))
     how = (
         f"{trials} trials of {steps} steps from the initial state, driven around the held "
         "input: half by pulses of +-1 (each channel with probability 0.1 per step), half by "
         "unit white noise for the first half of the trial."
     )
-    return Visited(np.asarray(states), np.asarray(outputs), np.asarray(inputs), how)
+    return Visited(np.asarray(states), np.asarray(outputs), inputs, how)
 
 
-def _drives(key: PRNGKeyArray, trials: int, steps: int, channels: int):
-    sign, when, noise = jr.split(key, 3)
-    shape = (trials, steps, channels)
-    pulses = jr.bernoulli(when, 0.1, shape).at[:, 0].set(True) * jr.rademacher(
-        sign, shape, float
-    )
-    white = jr.normal(noise, shape) * (jnp.arange(steps) < steps // 2)[None, :, None]
-    pulsed = jnp.arange(trials) < trials // 2
-    return jnp.where(pulsed[:, None, None], pulses, white)
+def _drives(chance: np.random.Generator, shape: tuple[int, int, int]) -> np.ndarray:
+    trials, steps, _ = shape
+    lit = chance.random(shape) < 0.1
+    lit[:, 0] = True
+    drives = lit * chance.choice([-1.0, 1.0], shape)
+    noisy = np.arange(trials) >= trials // 2
+    drives[noisy] = chance.standard_normal(drives[noisy].shape)
+    drives[noisy, steps // 2 :] = 0.0
+    return drives
 
 
 @eqx.filter_jit

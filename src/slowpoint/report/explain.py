@@ -22,6 +22,7 @@ from slowpoint.analysis.search import Plan, search
 from slowpoint.analysis.solve import solve, Tolerance
 from slowpoint.analysis.topology import Topology, topology
 from slowpoint.analysis.visit import visit, Visited
+from slowpoint.core.chance import generator
 from slowpoint.core.result import save_all
 from slowpoint.core.system import Flow, System
 from slowpoint.core.wrap import Sampled
@@ -84,7 +85,7 @@ def explain(
         if system.input_size:
             notes.append("No input was named: all inputs are held at zero.")
     hold = _checked_hold(system, hold)
-    drive, look, part, pick = jr.split(key, 4)
+    drive, look, part, pick, some = jr.split(key, 5)
     say("driving the network")
     visited = visit(system, hold, key=drive)
     cloud = visited.states.reshape(-1, system.state_size)
@@ -109,7 +110,7 @@ def explain(
     graph = topology(system, points, hold, key=part, until=until)
     stable = points.states[graph.attractors]
     say("measuring the basins")
-    rows = np.random.default_rng(0).choice(len(cloud), min(len(cloud), 200), replace=False)
+    rows = generator(some).choice(len(cloud), min(len(cloud), 200), replace=False)
     shares = basins(system, cloud[rows], stable, hold, until=until)
     frame = pca(np.vstack([cloud, points.states]))
     findings = Findings(points, found.coverage, graph, shares, frame, visited)
@@ -160,7 +161,7 @@ def _slow(
     system: System, cloud: np.ndarray, hold: np.ndarray, key: PRNGKeyArray
 ) -> FixedPoints:
     """Local minima of speed that visited states lead to."""
-    rows = np.asarray(jr.choice(key, len(cloud), (min(24, len(cloud)),), replace=False))
+    rows = generator(key).choice(len(cloud), min(24, len(cloud)), replace=False)
     method = LevenbergMarquardt() if system.easier() is None else Newton(via=system.easier())
     options = {"method": method, "tolerance": Tolerance(), "seek": "slow"}
     return solve(system, cloud[rows], hold=hold, **options)
