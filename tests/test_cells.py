@@ -123,6 +123,28 @@ def test_a_gru_stays_within_the_cube_however_strong_its_weights():
     assert 0.99 < np.abs(moved).max() < 1
 
 
+def test_the_bound_of_a_gru_holds_and_is_no_larger_than_it_must_be():
+    """One unit, where the steepest bend within the radius can be looked up on a grid."""
+    draw, radius = np.random.default_rng(0).normal, 0.3
+    strength = np.array([[3, 3, 3], [5, 0.01, 1], [0.01, 5, 0.01], [0.01, 0.01, 5]])  # r, z, n
+    recurrent = (strength[:, None] * draw(size=(4, 500, 3))).reshape(-1, 3, 1)
+    bias, inner, x = (2 * draw(size=(2000, n)) for n in (3, 1, 1))  # x: within the box or not
+    bias[:, :2] -= recurrent[:, :2, 0] * x  # gates that are not saturated bend the most
+
+    def ratio(recurrent, bias, inner, x):
+        ones, u = jnp.ones((1, 1)), jnp.zeros(1)
+        net = GRU(recurrent, jnp.zeros((3, 1)), bias, inner, ones, u)
+        slope = lambda shift: net.jacobian(x + shift, u)[0, 0]
+        bend = jax.vmap(jax.grad(slope))(jnp.linspace(-radius, radius, 41))
+        return net.lipschitz_bound(x, u, radius) / jnp.abs(bend).max()
+
+    with float64():
+        ratios = jax.jit(jax.vmap(ratio))(*map(jnp.asarray, (recurrent, bias, inner, x)))
+        ratios = np.asarray(ratios).reshape(4, 500)
+    assert ratios.min() >= 1
+    assert np.all(ratios.min(axis=1) < 2)
+
+
 @pytest.mark.parametrize("after", [True, False])
 def test_a_gate_slows_a_gru_and_moves_no_fixed_point(after):
     """velocity = (1 - z) times the ungated velocity."""
@@ -176,7 +198,9 @@ def test_currents_are_the_input_of_the_rates():
 
 
 def test_one_step_of_the_rates_at_dt_1_is_nn_rnn():
-    net = wide(Vanilla.random(5, 2, 1, form="rate", dt=1.0, key=jr.key(0)))
+    net = Vanilla.random(5, 2, 1, form="rate", dt=1.0, key=jr.key(0))
+    biases = (jnp.linspace(-1, 1, 5), jnp.ones(1))
+    net = wide(eqx.tree_at(lambda n: (n.bias, n.readout_bias), net, biases))
     inputs, h = inputs_of(net, 4), np.zeros(5)
     run = walk(net, h, inputs)
     for t, u in enumerate(inputs):
@@ -232,7 +256,8 @@ def test_overlap_is_the_mean_product_rank_by_rank():
 
 def test_a_linear_network_goes_where_algebra_says():
     """x* = (I - W)^-1 (B u + b), rates eig(W) - 1, and x(t) - x* = (I + dt (W - I))^t."""
-    net = wide(Linear.random(5, 2, 1, gain=0.8, dt=0.2, key=jr.key(0)))
+    net = Linear.random(5, 2, 1, gain=0.8, dt=0.2, key=jr.key(0))
+    net = wide(eqx.tree_at(lambda n: n.bias, net, jnp.linspace(-1, 1, 5)))
     hold, eye = np.array([1.0, -2.0]), np.eye(5)
     rest = np.linalg.solve(eye - net.recurrent, net.encoder @ hold + net.bias)
     with float64():

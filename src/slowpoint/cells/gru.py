@@ -119,10 +119,11 @@ class GRU(Map):
         reach = jnp.abs(inner) + w_n * radius  # U
         slope = w_r * reach / 4 + w_n  # D
         bend = SIGMOID_CURVATURE * w_r**2 * reach + w_r * w_n / 2  # D2
+        far = jnp.maximum(jnp.abs(x), 1.0)  # 1 within the box
         rows = (
             bend
             + TANH_CURVATURE * slope**2
-            + SIGMOID_CURVATURE * w_z**2 * (2 + radius)
+            + SIGMOID_CURVATURE * w_z**2 * (1 + far + radius)
             + w_z * (1 + slope) / 2
         )
         return jnp.linalg.norm(rows)
