@@ -242,6 +242,14 @@ def test_points_conditioned_on_the_input_are_kept_apart():
     assert np.allclose(two.states.sum(), 0, atol=1e-12)
 
 
+def test_one_state_under_two_inputs_is_two_points():
+    deaf = Linear(0.5 * jnp.eye(1), jnp.zeros((1, 1)), jnp.ones(1), jnp.ones((1, 1)))
+    two = fixed_points(Sampled(deaf), np.zeros((2, 1)), hold=np.array([[0.2], [-0.2]]))
+    assert np.allclose(two.states, 2.0)
+    assert sorted(two.hold[:, 0]) == [-0.2, 0.2]
+    assert len(union(two, two, 1e-6)) == 2
+
+
 def test_the_deflated_step_is_newton_on_the_product():
     known = jnp.array([[0.9], [0.1]])
     residual = lambda x: x - jnp.tanh(2 * x)
