@@ -187,8 +187,6 @@ def test_the_links_lead_somewhere(page):
 
 def test_the_readme_names_every_command():
     page = (ROOT / "README.md").read_text()
-    if "## Commands" not in page:
-        pytest.skip("the README has no commands yet")
     missing = [w for w in typer.main.get_command(app).commands if f"slowpoint {w}" not in page]
     assert not missing
 
