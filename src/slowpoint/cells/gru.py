@@ -64,7 +64,7 @@ class GRU(Map):
         return jnp.zeros(self.state_size) if self.initial_state is None else self.initial_state
 
     def encode(self, u):
-        return self.encoder @ u + self.bias
+        return u @ self.encoder.T + self.bias
 
     def step(self, x, u):
         return self.advance(x, self.encode(u))
@@ -75,19 +75,20 @@ class GRU(Map):
 
     def gates(self, x, drive):
         """`(r, z, n, U_n h + c)`: reset, update, candidate and what the reset multiplies."""
-        size = self.state_size
+        cut = [2 * self.state_size]  # slices would do, but their gradient is slower
+        early_drive, late_drive = jnp.split(drive, cut)
         if self.reset_after:
-            product = self.recurrent @ x
-            inner = product[2 * size :] + self.candidate_bias
-            r, z = jnp.split(jax.nn.sigmoid(product[: 2 * size] + drive[: 2 * size]), 2)
-            return r, z, jnp.tanh(drive[2 * size :] + r * inner), inner
-        early = self.recurrent[: 2 * size] @ x + drive[: 2 * size]
-        r, z = jnp.split(jax.nn.sigmoid(early), 2)
-        inner = self.recurrent[2 * size :] @ (r * x) + self.candidate_bias
-        return r, z, jnp.tanh(drive[2 * size :] + inner), inner
+            early, late = jnp.split(x @ self.recurrent.T, cut)
+            inner = late + self.candidate_bias
+            r, z = jnp.split(jax.nn.sigmoid(early + early_drive), 2)
+            return r, z, jnp.tanh(late_drive + r * inner), inner
+        early_weights, late_weights = jnp.split(self.recurrent, cut)
+        r, z = jnp.split(jax.nn.sigmoid(x @ early_weights.T + early_drive), 2)
+        inner = (r * x) @ late_weights.T + self.candidate_bias
+        return r, z, jnp.tanh(late_drive + inner), inner
 
     def output(self, x):
-        return self.readout @ x + self.readout_bias
+        return x @ self.readout.T + self.readout_bias
 
     def jacobian(self, x, u):
         """In closed form: a few scaled copies of the recurrent weights."""

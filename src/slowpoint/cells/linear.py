@@ -45,16 +45,16 @@ class Linear(Flow):
         return self.readout.shape[0]
 
     def encode(self, u):
-        return self.encoder @ u + self.bias
+        return u @ self.encoder.T + self.bias
 
     def velocity(self, x, u):
-        return self.recurrent @ x + self.encode(u) - x
+        return x @ self.recurrent.T + self.encode(u) - x
 
     def advance(self, x, drive):
-        return x + self.dt * (self.recurrent @ x + drive - x)
+        return x + self.dt * (x @ self.recurrent.T + drive - x)
 
     def output(self, x):
-        return self.readout @ x
+        return x @ self.readout.T
 
     def jacobian(self, x, u):
         return self.recurrent - jnp.eye(self.state_size)

@@ -59,7 +59,7 @@ class LowRank(Flow):
         return 1 / self.state_size if self.scale is None else self.scale
 
     def encode(self, u):
-        return self.encoder @ u
+        return u @ self.encoder.T
 
     def velocity(self, x, u):
         return self.pull(x) + self.encode(u)
@@ -69,11 +69,11 @@ class LowRank(Flow):
 
     def pull(self, x):
         """The velocity without input; costs N x rank, not N x N."""
-        latent = self.strength * (self.right.T @ self.nonlinearity(x))
-        return self.left @ latent - x
+        latent = self.strength * (self.nonlinearity(x) @ self.right)
+        return latent @ self.left.T - x
 
     def output(self, x):
-        return self.strength * (self.readout.T @ self.nonlinearity(x))
+        return self.strength * (self.nonlinearity(x) @ self.readout)
 
     def box(self, u):
         largest = max(

@@ -69,19 +69,19 @@ class LSTM(Map):
         return jnp.zeros(self.state_size) if self.initial_state is None else self.initial_state
 
     def encode(self, u):
-        return self.encoder @ u + self.bias
+        return u @ self.encoder.T + self.bias
 
     def step(self, x, u):
         return self.advance(x, self.encode(u))
 
     def advance(self, x, drive):
-        i, f, g, o = jnp.split(self.recurrent @ x[self.hidden] + drive, 4)
+        i, f, g, o = jnp.split(x[self.hidden] @ self.recurrent.T + drive, 4)
         i, f, o = jax.nn.sigmoid(i), jax.nn.sigmoid(f), jax.nn.sigmoid(o)
         c = f * x[self.memory] + i * jnp.tanh(g)
         return jnp.concatenate([o * jnp.tanh(c), c])
 
     def output(self, x):
-        return self.readout @ x[self.hidden] + self.readout_bias
+        return x[self.hidden] @ self.readout.T + self.readout_bias
 
     def box(self, u):
         # |h| < 1 bounds every gate, and gates below 1 bound c: |c| <= i / (1 - f)

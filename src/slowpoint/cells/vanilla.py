@@ -79,7 +79,7 @@ class Vanilla(Flow):
         return jnp.zeros(self.state_size) if self.initial_state is None else self.initial_state
 
     def encode(self, u):
-        return self.encoder @ u + self.bias
+        return u @ self.encoder.T + self.bias
 
     def velocity(self, x, u):
         return self.target(x, self.encode(u)) - x
@@ -90,17 +90,17 @@ class Vanilla(Flow):
     def target(self, x, drive):
         """Where the leak pulls `x`."""
         if self.form == "rate":
-            return self.nonlinearity(self.recurrent @ x + drive)
-        return self.recurrent @ self.nonlinearity(x) + drive
+            return self.nonlinearity(x @ self.recurrent.T + drive)
+        return self.nonlinearity(x) @ self.recurrent.T + drive
 
     def output(self, x):
         rate = x if self.form == "rate" else self.nonlinearity(x)
-        return self.readout @ rate + self.readout_bias
+        return rate @ self.readout.T + self.readout_bias
 
     def jacobian(self, x, u):
         slope = jax.vmap(jax.grad(self.nonlinearity))
         if self.form == "rate":
-            inner = slope(self.recurrent @ x + self.encode(u))[:, None] * self.recurrent
+            inner = slope(x @ self.recurrent.T + self.encode(u))[:, None] * self.recurrent
         else:
             inner = self.recurrent * slope(x)[None, :]
         return inner - jnp.eye(self.state_size)

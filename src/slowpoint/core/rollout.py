@@ -49,28 +49,33 @@ def rollout(
             f"inputs have {inputs.shape[1]} channels, {type(system).__name__} takes "
             f"{system.input_size}. Give inputs of shape (time, {system.input_size})."
         )
-    x = beginning(system, start)
-    drives = jax.vmap(system.encode)(jnp.asarray(inputs))
 
-    def tick(x, drive):
-        x = system.advance(x, drive)
-        return x, x
+    def run(x, inputs):
+        """A stretch of steps: where it ends, its states and outputs."""
 
-    states = _checkpointed_scan(tick, x, drives) if remat else jax.lax.scan(tick, x, drives)[1]
-    return Trajectory(states, jax.vmap(system.output)(states))
+        def tick(x, drive):
+            x = system.advance(x, drive)
+            return x, x
+
+        x, states = jax.lax.scan(tick, x, jax.vmap(system.encode)(inputs))
+        return x, (states, jax.vmap(system.output)(states))
+
+    x, inputs = beginning(system, start), jnp.asarray(inputs)
+    _, (states, outputs) = _by_stretches(run, x, inputs) if remat else run(x, inputs)
+    return Trajectory(states, outputs)
 
 
-def _checkpointed_scan(tick, x, drives):
-    """The states of `scan(tick, x, drives)`; a gradient keeps only every root-th of them."""
-    time = len(drives)
+def _by_stretches(run, x, inputs):
+    """`run(x, inputs)`; of each stretch of root length a gradient keeps only the start."""
+    time = len(inputs)
     stretch = max(1, round(time**0.5))
     whole = time - time % stretch
+    run = jax.checkpoint(run)
+    blocks = inputs[:whole].reshape(-1, stretch, *inputs.shape[1:])
+    x, early = jax.lax.scan(run, x, blocks)
+    x, late = run(x, inputs[whole:])
 
-    @jax.checkpoint
-    def run(x, drives):
-        return jax.lax.scan(tick, x, drives)
+    def join(a, b):
+        return jnp.concatenate([a.reshape(whole, *a.shape[2:]), b])
 
-    blocks = drives[:whole].reshape(-1, stretch, *drives.shape[1:])
-    x, states = jax.lax.scan(run, x, blocks)
-    _, rest = run(x, drives[whole:])
-    return jnp.concatenate([states.reshape(whole, *x.shape), rest])
+    return x, jax.tree.map(join, early, late)

@@ -74,7 +74,10 @@ class System(eqx.Module):
     def advance(
         self, x: Float[Array, " state"], drive: Float[Array, " drive"]
     ) -> Float[Array, " state"]:
-        """`step`, the input already encoded: `advance(x, encode(u)) = step(x, u)`."""
+        """`step`, the input already encoded: `advance(x, encode(u)) = step(x, u)`.
+
+        Write products as `x @ W.T`, not `W @ x`: a batch then trains without transposes.
+        """
         return self.step(x, drive)
 
     def box(self, u: Float[Array, " input"]) -> Box | None:
