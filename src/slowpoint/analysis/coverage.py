@@ -14,6 +14,8 @@ from slowpoint.core.precision import float64, widen
 from slowpoint.core.result import Result
 from slowpoint.core.system import System
 
+CRAWL = 1e-3  # speed that separates a slow memory from motion
+
 
 class Coverage(Result):
     """What speaks for and against a set of fixed points being complete."""
@@ -21,7 +23,8 @@ class Coverage(Result):
     attractors: Float[np.ndarray, "attractor state"]  # where forward runs came to rest
     attractor_hits: Int[np.ndarray, " attractor"]
     missed_attractors: int  # of these, not among the points
-    cycles: int  # forward runs that did not come to rest
+    cycles: int  # forward runs that did not come to rest and still moved
+    crawling: int  # runs that did not either, but were slower than CRAWL: very slow memories
     index_sum: int | None  # sum of sign det(-J) over the points; complete sets have +1
     index_reason: str  # why the sum is None, or what it means
     singletons: int  # points hit by one guess only
@@ -43,7 +46,13 @@ class Coverage(Result):
         if self.singletons:
             signs.append(f"{self.singletons} points were hit only once")
         if self.cycles:
-            signs.append(f"{self.cycles} forward runs did not come to rest")
+            signs.append(
+                f"{self.cycles} forward runs did not come to rest (cycles, chaos, too few steps)"
+            )
+        if self.crawling:
+            signs.append(
+                f"{self.crawling} forward runs still crept, slower than {CRAWL:g} per unit time"
+            )
         return signs
 
 
@@ -65,7 +74,8 @@ def coverage(system: System, points: FixedPoints, forward: Settled) -> Coverage:
         attractors=attractors,
         attractor_hits=hits,
         missed_attractors=missed,
-        cycles=int((~forward.settled).sum()),
+        cycles=int((~forward.settled & (forward.speeds >= CRAWL)).sum()),
+        crawling=int((~forward.settled & (forward.speeds < CRAWL)).sum()),
         index_sum=index,
         index_reason=reason,
         singletons=ones,
