@@ -46,10 +46,10 @@ def by_key(make):
 
 
 VARIANTS = {
-    "gru, reset before": lambda k: GRU.random(4, 2, 1, reset_after=False, key=k),
-    "ungated": lambda k: GRU.random(4, 2, 1, key=k).ungated(),
-    "ungated, reset before": lambda k: GRU.random(4, 2, 1, reset_after=False, key=k).ungated(),
-    "rate, dt 1": lambda k: Vanilla.random(4, 2, 1, form="rate", gain=2.0, dt=1.0, key=k),
+    "gru, reset before": lambda k: GRU.random(5, 2, 2, reset_after=False, key=k),
+    "ungated": lambda k: GRU.random(5, 2, 2, key=k).ungated(),
+    "ungated, reset before": lambda k: GRU.random(5, 2, 2, reset_after=False, key=k).ungated(),
+    "rate, dt 1": lambda k: Vanilla.random(6, 2, 2, form="rate", gain=2.0, dt=1.0, key=k),
     "rate, sigmoid": lambda k: formed(k, "rate", nonlinearity.sigmoid),
     "rate, erf": lambda k: formed(k, "rate", nonlinearity.erf),
     "current, sigmoid": lambda k: formed(k, "current", nonlinearity.sigmoid),
@@ -59,7 +59,7 @@ VARIANTS = {
 
 def formed(key, form, function):
     """A vanilla cell of that nonlinearity (a static field: built, not replaced)."""
-    net = Vanilla.random(4, 2, 1, form=form, gain=2.0, key=key)
+    net = Vanilla.random(6, 2, 2, form=form, gain=2.0, key=key)
     weights = (net.recurrent, net.encoder, net.bias, net.readout, net.readout_bias)
     return Vanilla(*weights, form=form, nonlinearity=function)
 
@@ -87,7 +87,7 @@ def gru_by_hand(net, h, u):
 
 @pytest.mark.parametrize("after", [True, False])
 def test_a_gru_moves_as_written_by_hand(after):
-    net = wide(GRU.random(5, 3, 2, reset_after=after, key=jr.key(0)))
+    net = wide(GRU.random(5, 2, 2, reset_after=after, key=jr.key(0)))
     inputs, h = inputs_of(net, 6), np.full(5, 0.3)
     run = walk(net, h, inputs)
     for t, u in enumerate(inputs):
@@ -97,7 +97,7 @@ def test_a_gru_moves_as_written_by_hand(after):
 
 
 def test_where_the_reset_stands_is_all_the_same_when_it_is_open():
-    before = GRU.random(5, 3, 2, reset_after=False, key=jr.key(0))
+    before = GRU.random(5, 2, 2, reset_after=False, key=jr.key(0))
     names = ("recurrent", "encoder", "bias", "candidate_bias", "readout", "readout_bias")
     inputs = inputs_of(before, 6)
 
@@ -114,10 +114,10 @@ def test_where_the_reset_stands_is_all_the_same_when_it_is_open():
 
 
 def test_a_gru_stays_within_the_cube_however_strong_its_weights():
-    net = GRU.random(6, 2, 1, key=jr.key(0))
+    net = GRU.random(5, 2, 2, key=jr.key(0))
     net = eqx.tree_at(lambda n: n.recurrent, net, 9 * net.recurrent)
     draw = np.random.default_rng(0)
-    x, u = draw.uniform(-1, 1, (500, 6)), draw.normal(size=(500, 2))
+    x, u = draw.uniform(-1, 1, (500, 5)), draw.normal(size=(500, 2))
     with float64():
         moved = jax.jit(jax.vmap(widen(net).step))(jnp.asarray(x), jnp.asarray(u))
     assert 0.99 < np.abs(moved).max() < 1
@@ -148,10 +148,10 @@ def test_the_bound_of_a_gru_holds_and_is_no_larger_than_it_must_be():
 @pytest.mark.parametrize("after", [True, False])
 def test_a_gate_slows_a_gru_and_moves_no_fixed_point(after):
     """velocity = (1 - z) times the ungated velocity."""
-    net = wide(GRU.random(5, 3, 2, reset_after=after, key=jr.key(0)))
+    net = wide(GRU.random(5, 2, 2, reset_after=after, key=jr.key(0)))
     draw = np.random.default_rng(0).normal
     with float64():
-        x, u = jnp.asarray(draw(size=5)), jnp.asarray(draw(size=3))
+        x, u = jnp.asarray(draw(size=5)), jnp.asarray(draw(size=2))
         z = net.gates(x, net.encode(u))[1]
         np.testing.assert_allclose(
             net.velocity(x, u), (1 - z) * net.ungated().velocity(x, u), rtol=1e-12
@@ -160,7 +160,7 @@ def test_a_gate_slows_a_gru_and_moves_no_fixed_point(after):
 
 def test_an_lstm_moves_as_written_by_hand():
     """PyTorch's nn.LSTM: rows i, f, g, o; the state is [h, c]."""
-    net = wide(LSTM.random(4, 3, 2, key=jr.key(0)))
+    net = wide(LSTM.random(4, 2, 2, key=jr.key(0)))
     inputs, h, c = inputs_of(net, 6), np.full(4, 0.3), np.full(4, -2.0)
     run = walk(net, np.concatenate([h, c]), inputs)
     for t, u in enumerate(inputs):
@@ -186,7 +186,7 @@ def test_gated_weights_start_as_in_pytorch(make):
 
 def test_currents_are_the_input_of_the_rates():
     """x = W r + B u + b turns one form into the other at every step of a constant input."""
-    rate = Vanilla.random(6, 2, 1, form="rate", gain=1.8, dt=0.3, key=jr.key(0))
+    rate = Vanilla.random(6, 2, 2, form="rate", gain=1.8, dt=0.3, key=jr.key(0))
     weights = (rate.recurrent, rate.encoder, rate.bias, rate.readout, rate.readout_bias)
     current = Vanilla(*weights, dt=0.3, form="current")
     hold, r = np.array([0.4, -0.2]), np.random.default_rng(0).normal(size=6)
@@ -198,10 +198,10 @@ def test_currents_are_the_input_of_the_rates():
 
 
 def test_one_step_of_the_rates_at_dt_1_is_nn_rnn():
-    net = Vanilla.random(5, 2, 1, form="rate", dt=1.0, key=jr.key(0))
-    biases = (jnp.linspace(-1, 1, 5), jnp.ones(1))
+    net = Vanilla.random(6, 2, 2, form="rate", dt=1.0, key=jr.key(0))
+    biases = (jnp.linspace(-1, 1, 6), jnp.ones(2))
     net = wide(eqx.tree_at(lambda n: (n.bias, n.readout_bias), net, biases))
-    inputs, h = inputs_of(net, 4), np.zeros(5)
+    inputs, h = inputs_of(net, 4), np.zeros(6)
     run = walk(net, h, inputs)
     for t, u in enumerate(inputs):
         h = np.tanh(net.recurrent @ h + net.encoder @ u + net.bias)
@@ -211,8 +211,8 @@ def test_one_step_of_the_rates_at_dt_1_is_nn_rnn():
 
 def test_the_outside_reads_rates_in_both_forms():
     for form, seen in (("current", np.tanh), ("rate", lambda x: x)):
-        net = Vanilla.random(5, 2, 1, form=form, key=jr.key(0))
-        x = jnp.linspace(-2, 2, 5)
+        net = Vanilla.random(6, 2, 2, form=form, key=jr.key(0))
+        x = jnp.linspace(-2, 2, 6)
         assert np.allclose(net.output(x), net.readout @ seen(x) + net.readout_bias)
 
 
@@ -226,18 +226,18 @@ def test_gain_is_the_spectral_radius(gain):
 @pytest.mark.parametrize("scale", [None, 0.5])
 def test_a_low_rank_network_is_a_vanilla_one(scale):
     """With W = s U V^T, B = M and C = s Z^T."""
-    low = LowRank.random(7, 2, 3, rank=2, overlap=1.0, key=jr.key(0))
+    low = LowRank.random(8, 2, 2, rank=2, overlap=1.0, key=jr.key(0))
     low = LowRank(low.encoder, low.left, low.right, low.readout, 0.2, scale)
-    s = 1 / 7 if scale is None else scale
-    start, inputs = np.linspace(-1, 1, 7), inputs_of(low, 12)
+    s = 1 / 8 if scale is None else scale
+    start, inputs = np.linspace(-1, 1, 8), inputs_of(low, 12)
     with float64():
         low = widen(low)
         full = Vanilla(
             s * low.left @ low.right.T,
             low.encoder,
-            jnp.zeros(7),
+            jnp.zeros(8),
             s * low.readout.T,
-            jnp.zeros(3),
+            jnp.zeros(2),
             dt=0.2,
         )
         one, two = (walk(net, start, inputs) for net in (low, full))
@@ -256,7 +256,7 @@ def test_overlap_is_the_mean_product_rank_by_rank():
 
 def test_a_linear_network_goes_where_algebra_says():
     """x* = (I - W)^-1 (B u + b), rates eig(W) - 1, and x(t) - x* = (I + dt (W - I))^t."""
-    net = Linear.random(5, 2, 1, gain=0.8, dt=0.2, key=jr.key(0))
+    net = Linear.random(5, 2, 2, gain=0.8, dt=0.2, key=jr.key(0))
     net = wide(eqx.tree_at(lambda n: n.bias, net, jnp.linspace(-1, 1, 5)))
     hold, eye = np.array([1.0, -2.0]), np.eye(5)
     rest = np.linalg.solve(eye - net.recurrent, net.encoder @ hold + net.bias)
@@ -296,7 +296,7 @@ def test_erf_and_tanh_have_slope_1_at_0():
 
 @pytest.mark.parametrize("cell", [GRU, LSTM, Vanilla])
 def test_a_trained_start_is_where_a_rollout_begins(cell):
-    net = cell.random(4, 1, 1, key=jr.key(0))
+    net = cell.random(4, 2, 2, key=jr.key(0))
     assert np.all(net.initial == 0)
     start = jnp.arange(1.0, 1.0 + net.state_size)
     net = eqx.tree_at(lambda n: n.initial_state, net, start, is_leaf=lambda x: x is None)

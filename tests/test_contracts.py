@@ -228,9 +228,7 @@ class Wrong(Flow):
 
     def box(self, u):
         corner = jnp.array([0.5, 0.5])
-        if self.broken == "box leaks":
-            return corner, 2 * corner
-        return -corner, corner
+        return (corner if self.broken == "box leaks" else -corner), 2 * corner
 
     def lipschitz_bound(self, x, u, radius):
         return (0.5 if self.broken == "bound" else 6) * (jnp.linalg.norm(x) + radius)
@@ -548,9 +546,14 @@ def check_source(source, front_door=False):
     tree = ast.parse(source)
     first = (ast.get_docstring(tree) or "").split("\n")[0]
     assert re.search(r"[.?!:]\)?$", first), "the first line is one sentence: what is this file?"
-    for function in ast.walk(tree):
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            check_function(function, front_door)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            check_function(node, front_door)
+        if isinstance(node, ast.ClassDef):
+            lines = [line for line in node.body if isinstance(line, ast.AnnAssign)]
+            fields = {name for line in lines for name in names_of(line)}
+            wrong = fields & HOUSE_WORD.keys() - {"seed"}  # Settings has one
+            assert not wrong, f"{node.name}: the house has another word for {wrong}"
     calls = [n.func for n in ast.walk(tree) if isinstance(n, ast.Call)]
     assert not [f for f in calls if isinstance(f, ast.Name) and f.id == "super"], "no super()"
 
@@ -586,12 +589,13 @@ def test_file(file):
         ('"""utilities"""', "first line"),
         ('"""A."""\ndef f(x, const_input): pass', "hold"),
         ('"""A."""\ndef f(x, *, seed=0): pass', "key"),
+        ('"""A."""\nclass F:\n    n_units: int', "another word"),
         ('"""A."""\ndef f(x, *, key=None): pass', "no default"),
         ('"""A."""\ndef f(a, b, c, d, e, f, g, h, i): pass', "takes 9"),
         ('"""A."""\ndef f(x):\n' + "    x += 1\n" * 60, "61 lines"),
         ('"""A."""\nclass B(A):\n    def f(self): return super().f()', "super"),
     ],
-    ids=["none", "words", "synonym", "seed", "default", "nine", "long", "super"],
+    ids=["none", "words", "synonym", "seed", "field", "default", "nine", "long", "super"],
 )
 def test_a_broken_file_is_caught(source, says):
     with pytest.raises(AssertionError, match=says):

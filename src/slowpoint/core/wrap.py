@@ -150,7 +150,14 @@ class Held(System):
 
     inside: System
     hold: Float[Array, " input"]
-    input_size: int = eqx.field(static=True, default=0)
+    input_size: int = eqx.field(static=True, default=0, init=False)
+
+    def __check_init__(self):
+        if len(self.hold) != self.inside.input_size:
+            raise ValueError(
+                f"hold has {len(self.hold)} numbers, {type(self.inside).__name__} takes "
+                f"{self.inside.input_size}. Give hold of shape ({self.inside.input_size},)."
+            )
 
     @property
     def state_size(self):
