@@ -47,7 +47,7 @@ class Coverage(Result):
             signs.append(f"{self.singletons} points were hit only once")
         if self.cycles:
             signs.append(
-                f"{self.cycles} forward runs did not come to rest (cycles, chaos, too few steps)"
+                f"{self.cycles} forward runs did not come to rest: cycles or chaos"
             )
         if self.crawling:
             signs.append(
