@@ -67,7 +67,8 @@ def search(
         states = driven.reshape(-1, system.state_size)
     visited = np.asarray(states, np.float64)
     starts = generator(first).permutation(len(visited))[: plan.forward]
-    forward = settle(system, visited[starts], hold, seconds=end - time.monotonic())
+    half = (end - time.monotonic()) / 2
+    forward = settle(system, visited[starts], hold, seconds=half)
     known, _ = distinct(forward.ends[forward.settled], near=1e-4)
 
     def look(method: Method, guesses: np.ndarray) -> FixedPoints:

@@ -13,6 +13,7 @@ from slowpoint.core.result import Result
 from slowpoint.core.system import System
 
 Numbers = Array | np.ndarray
+NEAR = 1e-3  # of an attractor: there
 
 
 class Topology(Result):
@@ -41,13 +42,13 @@ def topology(
     key: PRNGKeyArray,
     push: float = 1e-3,
     directions: int = 16,
-    near: float = 1e-3,
     until: Forward | None = None,
+    seconds: float | None = None,
 ) -> Topology:
     """Push every saddle among `points` by `push` both ways along its unstable mode and let go.
 
     A saddle with more than one unstable mode is pushed along `directions` random mixtures of
-    them, and their opposites.
+    them, and their opposites. Runs that `seconds` cut short are undecided (-1).
     """
     still = (points.kinds == FIXED) & ~points.degenerate
     stable = np.flatnonzero(still & (points.n_unstable == 0))
@@ -57,8 +58,8 @@ def topology(
         ways = _ways(points, row, directions, generator(part))
         starts.append(points.states[row] + push * np.vstack([ways, -ways]))
         owner.append(np.full(2 * len(ways), row))
-    run = settle(system, np.vstack(starts), hold, until=until)
-    found = nearest(run.ends, points.states[stable], near)
+    run = settle(system, np.vstack(starts), hold, until=until, seconds=seconds)
+    found = nearest(run.ends, points.states[stable], NEAR)
     ends = np.where(found >= 0, np.append(stable, 0)[np.maximum(found, 0)], found)
     ends = np.where(run.settled, ends, UNDECIDED)
     saddle = np.concatenate(owner)

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from slowpoint.analysis.basins import Basins, basins
 from slowpoint.analysis.coverage import Coverage
 from slowpoint.analysis.geometry import participation_ratio, PCA, pca
-from slowpoint.analysis.methods import Forward, LevenbergMarquardt, Newton
+from slowpoint.analysis.methods import LevenbergMarquardt, Newton
 from slowpoint.analysis.points import FixedPoints, union
 from slowpoint.analysis.search import Plan, search
 from slowpoint.analysis.solve import solve, Tolerance
@@ -64,27 +64,20 @@ def explain(
     key: PRNGKeyArray,
     hold: Float[Numbers, " input"] | None = None,
     states: Float[Numbers, "... state"] | None = None,
-    seconds: float = 60.0,
+    seconds: float = 80.0,
     quiet: bool = False,
 ) -> Explanation:
     """Fixed and slow points of `system` under `hold` (zeros), who is whose neighbour, basins.
 
     `states` are states the network visits on its task; without them it is driven by random
-    inputs. The search for points begins no new round after `seconds`. A Flow is explained as
-    the Euler steps it was trained with. Raises ValueError when sizes disagree.
+    inputs. What a large network does not get done in `seconds` is left undecided, and said.
+    A Flow is explained as the Euler steps it was trained with. Raises ValueError when sizes
+    disagree.
     """
     say = _Progress(quiet)
-    notes: list[str] = []
-    if isinstance(system, Flow):
-        system = Sampled(system)
-        notes.append(
-            "The network is a flow; what was trained, and is explained, are its steps."
-        )
-    if hold is None:
-        hold = np.zeros(system.input_size)
-        if system.input_size:
-            notes.append("No input was named: all inputs are held at zero.")
-    hold = _checked_hold(system, hold)
+    end = time.monotonic() + seconds
+    left = lambda share: share * max(0.0, end - time.monotonic())
+    system, hold, notes = _settled_question(system, hold)
     drive, look, part, pick, some = jr.split(key, 5)
     say("driving the network")
     visited = visit(system, hold, key=drive)
@@ -95,7 +88,7 @@ def explain(
         cloud = checked_states(system, states)
         notes.append(f"{len(cloud)} visited states were given.")
     say("looking for fixed points")
-    found = search(system, hold=hold, key=look, states=cloud, plan=_plan(system, seconds))
+    found = search(system, hold=hold, key=look, states=cloud, plan=_plan(system, left(0.6)))
     points = found.points
     if system.state_size <= SLOW_UNITS:
         say("looking for slow points")
@@ -106,17 +99,33 @@ def explain(
             f"{SLOW_UNITS} numbers of state; this network has {system.state_size}."
         )
     say("letting go of the saddles")
-    until = Forward(max_steps=20_000 if system.state_size <= SLOW_UNITS else 4_000)
-    graph = topology(system, points, hold, key=part, until=until)
+    graph = topology(system, points, hold, key=part, seconds=left(0.5))
     stable = points.states[graph.attractors]
     say("measuring the basins")
     rows = generator(some).choice(len(cloud), min(len(cloud), 200), replace=False)
-    shares = basins(system, cloud[rows], stable, hold, until=until)
+    shares = basins(system, cloud[rows], stable, hold, seconds=left(1.0))
     frame = pca(np.vstack([cloud, points.states]))
     findings = Findings(points, found.coverage, graph, shares, frame, visited)
     say("")
     ratio = participation_ratio(cloud)
     return Explanation(findings, system, tuple(notes), found.rounds, ratio)
+
+
+def _settled_question(
+    system: System, hold: Numbers | None
+) -> tuple[System, np.ndarray, list[str]]:
+    """Which System is asked, under which input, and what of that was not said by the caller."""
+    notes = []
+    if isinstance(system, Flow):
+        system = Sampled(system)
+        notes.append(
+            "The network is a flow; what was trained, and is explained, are its steps."
+        )
+    if hold is None:
+        hold = np.zeros(system.input_size)
+        if system.input_size:
+            notes.append("No input was named: all inputs are held at zero.")
+    return system, _checked_hold(system, hold), notes
 
 
 def checked_states(
