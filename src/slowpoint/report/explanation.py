@@ -160,24 +160,21 @@ def _modes(explanation: Explanation) -> Section:
     spectrum(ax, points)
     alt = "Eigenvalues of every point in the complex plane."
     picture = Picture(png(figure), "Rates of every point; right of the line grows.", alt)
-    rows = []
-    for i in range(min(len(points), SHOWN)):
-        for rate in points.rates[i][:4]:
-            if np.imag(rate) < 0:
-                continue  # the other half of a pair
-            turn = 2 * np.pi / np.imag(rate) if np.imag(rate) > 1e-9 else np.inf
-            tau = -1 / np.real(rate) if np.real(rate) else np.inf
-            rows.append(
-                [
-                    str(i),
-                    f"{tau:.3g}",
-                    f"{tau / dt:.3g}",
-                    f"{turn:.3g}" if turn < np.inf else "-",
-                ]
-            )
-    head = ["point", "time constant", "in steps", "period (time)"]
-    table = Table("Leading modes", head, rows[: 2 * SHOWN])
-    return Section("Time constants and modes", [picture, table])
+    rows = [
+        [str(i), *(_mode(rate, dt) for rate in points.rates[i][:3])]
+        for i in range(min(len(points), SHOWN))
+    ]
+    head = ["point", "slowest or growing mode", "second", "third"]
+    words = Words("Time constants in units of time and (in steps); negative ones grow.")
+    return Section("Time constants and modes", [picture, words, Table("Modes", head, rows)])
+
+
+def _mode(rate: complex, dt: float) -> str:
+    """A time constant, in time and steps, and the period where the mode turns."""
+    constant = -1 / rate.real if rate.real else np.inf
+    turning = abs(rate.imag) > 1e-9
+    period = f", period {2 * np.pi / abs(rate.imag):.3g}" if turning else ""
+    return f"{constant:.3g} ({constant / dt:.3g}{period})"
 
 
 def _neighbours(explanation: Explanation) -> Section:

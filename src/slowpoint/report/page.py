@@ -38,14 +38,14 @@ def run_page(folder: str | os.PathLike) -> pathlib.Path:
     settings = json.loads((folder / "settings.json").read_text())
     claims = json.loads((folder / "claims.json").read_text())
     rows = [
-        (c["verdict"], c["says"], f"{float(c['value']):.6g}", f"{c['relation']} {c['bar']:g}")
+        (c["says"], f"{float(c['value']):.6g}", f"{c['relation']} {c['bar']:g}", c["verdict"])
         for c in claims
     ]
     failed = sum(c["verdict"] == "fails" for c in claims)
     verdict = f"{failed} of {len(claims)} claims fail." if failed else "No claim fails."
     sections = [
         Section("", [Words(verdict, "warn" if failed else "note")]),
-        Section("Claims", [Table("Claims", ("verdict", "claim", "measured", "bar"), rows)]),
+        Section("Claims", [Table("Claims", ("claim", "measured", "bar", "verdict"), rows)]),
     ]
     figure = folder / "figure.png"
     if figure.exists():
