@@ -1,5 +1,6 @@
 """Does a training that was stopped, at any moment, end with the numbers of one left alone?"""
 
+import itertools
 import json
 import os
 import pathlib
@@ -7,7 +8,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import equinox as eqx
@@ -88,11 +88,11 @@ def kill_and_resume(folder, seed):
     )
     try:
         until = time.monotonic() + 60
-        while not (path.exists() and done_in(path) > 0):
+        enough = random.Random(seed).uniform(0, 0.7) * UPDATES
+        while not (path.exists() and done_in(path) > enough):
             assert child.poll() is None, child.stderr and child.stderr.read().decode()
             assert time.monotonic() < until, "the child never wrote a checkpoint"
-            time.sleep(0.01)
-        time.sleep(random.Random(seed).uniform(0, 0.5))
+            time.sleep(0.003)
     finally:
         child.send_signal(signal.SIGKILL)
         child.communicate()
@@ -111,21 +111,25 @@ def test_after_a_kill_at_five_more_moments(undisturbed, tmp_path, seed):
     assert same(kill_and_resume(tmp_path, seed), undisturbed)
 
 
-def interrupt(after, call):
-    """Press Ctrl-C `after` seconds into `call`."""
-    timer = threading.Timer(after, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
-    try:
+def interrupt(monkeypatch, call):
+    """Press Ctrl-C while `call` makes its third stretch of updates."""
+    stretch, made = descend_module.stretch, itertools.count(1)
+
+    def pressed(*args):
+        after = stretch(*args)
+        if next(made) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return after
+
+    with monkeypatch.context() as patch:
+        patch.setattr(descend_module, "stretch", pressed)
         with pytest.raises(Interrupted) as caught:
             call()
-    finally:
-        timer.cancel()
     return caught.value
 
 
-def test_ctrl_c_writes_what_is_done_and_says_how_to_go_on(undisturbed, tmp_path):
-    learn()  # compiled, so that the interrupt comes while updates are made
-    stopped = interrupt(0.1, lambda: learn(tmp_path, seconds=1000.0))
+def test_ctrl_c_writes_what_is_done_and_says_how_to_go_on(undisturbed, tmp_path, monkeypatch):
+    stopped = interrupt(monkeypatch, lambda: learn(tmp_path, seconds=1000.0))
     done = done_in(tmp_path / "training.npz")
     assert 0 < done < UPDATES
     assert str(tmp_path / "training.npz") in str(stopped)
@@ -134,8 +138,8 @@ def test_ctrl_c_writes_what_is_done_and_says_how_to_go_on(undisturbed, tmp_path)
     assert same(learn(tmp_path), undisturbed)
 
 
-def test_ctrl_c_without_a_folder_hands_over_what_is_done(undisturbed):
-    stopped = interrupt(0.1, learn)
+def test_ctrl_c_without_a_folder_hands_over_what_is_done(undisturbed, monkeypatch):
+    stopped = interrupt(monkeypatch, learn)
     done = stopped.training.losses.shape[1]
     assert 0 < done < UPDATES
     np.testing.assert_array_equal(stopped.training.losses, undisturbed.losses[:, :done])
