@@ -1,5 +1,8 @@
 """Does learning end where paper says it must, and leave alone what it must?"""
 
+import io
+import sys
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,6 +14,7 @@ import pytest
 from slowpoint.cells.gru import GRU
 from slowpoint.cells.linear import Linear as LinearNetwork
 from slowpoint.core.closed_loop import ClosedLoop
+from slowpoint.core.rollout import rollout
 from slowpoint.core.trial import Task, Trial, weighted_mse
 from slowpoint.core.wrap import Delayed, Noisy
 from slowpoint.learning.descend import descend
@@ -231,15 +235,59 @@ def test_a_curriculum_changes_the_task_at_the_stated_update_and_compiles_once():
         np.testing.assert_allclose(losses[update], expected, rtol=1e-5)
 
 
-def test_the_gradient_is_the_same_with_rematerialisation():
-    net = GRU.random(4, 2, 2, key=jr.key(0))
+def by_hand(net, key, task, batch):
+    """The loss of a batch, trial by trial and step by step, in plain Python."""
+    losses = []
+    for one in jr.split(key, batch):
+        trial, x, outputs = task.trial(one), net.initial, []
+        for u in trial.inputs:
+            x = net.step(x, u)
+            outputs.append(net.output(x))
+        losses.append(((jnp.stack(outputs) - trial.targets) ** 2).mean())
+    return jnp.stack(losses).mean()
 
-    def gradient(remat):
-        return eqx.filter_grad(TaskLoss(integrate(steps=11), 3, remat))(net, jr.key(1))
 
-    plain, again = gradient(False), gradient(True)
-    for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(again)):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+@pytest.mark.parametrize("units", [4, 11])  # 11: wide enough to encode inside the loop
+@pytest.mark.parametrize("remat", [False, True])
+def test_the_gradient_is_that_of_a_loop_by_hand(units, remat):
+    net = GRU.random(units, 2, 2, key=jr.key(0))
+    task = integrate(steps=5)
+    plain = eqx.filter_jit(eqx.filter_grad(by_hand))(net, jr.key(1), task, 2)
+    ours = eqx.filter_jit(eqx.filter_grad(TaskLoss(task, 2, remat)))(net, jr.key(1))
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(plain), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("remat", [False, True])
+def test_forward_mode_goes_through_a_rollout_too(remat):
+    net = GRU.random(3, 2, 1, key=jr.key(0))
+    inputs = jr.normal(jr.key(1), (5, 2))
+
+    def last(start):
+        return rollout(net, start, inputs, remat=remat).states[-1]
+
+    forward, reverse = jax.jacfwd(last)(jnp.zeros(3)), jax.jacrev(last)(jnp.zeros(3))
+    np.testing.assert_allclose(forward, reverse, atol=1e-6)
+    assert jnp.abs(forward).max() > 0.01
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_bar_on_a_terminal_and_nothing_elsewhere(capfd, monkeypatch):
+    def learn():
+        descend(jnp.zeros(2), bowl, updates=3000, key=jr.key(0), optimiser=optax.sgd(1e-3))
+
+    learn()
+    assert capfd.readouterr() == ("", "")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    learn()
+    shown = sys.stderr.getvalue().split("\r")[-1]
+    assert "3000/3000" in shown
+    assert "updates/s" in shown
+    assert "loss=0.00" in shown
 
 
 def test_misuse_says_what_to_type():

@@ -68,7 +68,10 @@ class System(eqx.Module):
         return jnp.zeros(self.state_size)
 
     def encode(self, u: Float[Array, " input"]) -> Float[Array, " drive"]:
-        """The part of a step that does not need the state; `rollout` does it for all times."""
+        """The part of a step that does not need the state.
+
+        `rollout` does it for all times at once, unless `drive` is much wider than `u`.
+        """
         return u
 
     def advance(
