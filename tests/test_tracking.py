@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from jaxtyping import Array, Float
 
+from slowpoint.analysis.branch import Branch, newton
 from slowpoint.analysis.events import FLIP, FOLD, HOPF, NEIMARK_SACKER
 from slowpoint.analysis.families import between, under_input
 from slowpoint.analysis.fixed_points import fixed_points
@@ -17,6 +18,7 @@ from slowpoint.analysis.points import FIXED, NEITHER, SLOW
 from slowpoint.analysis.tracking import Track, track
 from slowpoint.analysis.walk import FOLDED, LOST, NEVER, REACHED, Steps
 from slowpoint.cells.vanilla import Vanilla
+from slowpoint.core.precision import float64
 from slowpoint.core.rollout import rollout
 from slowpoint.core.system import Flow, Map
 from slowpoint.core.wrap import Sampled
@@ -62,6 +64,11 @@ def saddle_node(mu, x):
     return mu - x**2
 
 
+def falling(mu) -> FormFlow:
+    """The saddle-node, one function for all tests, so that it is compiled once."""
+    return FormFlow(mu, saddle_node)
+
+
 DOWN = np.linspace(1.0, -1.0, 8)
 
 
@@ -70,7 +77,7 @@ DOWN = np.linspace(1.0, -1.0, 8)
 
 @pytest.fixture(scope="module")
 def folded():
-    return track(lambda v: FormFlow(v, saddle_node), np.ones(1), DOWN)
+    return track(falling, np.ones(1), DOWN)
 
 
 def test_a_saddle_node_is_followed_to_its_fold(folded):
@@ -141,7 +148,8 @@ def test_an_input_held_beside_the_family_is_the_same_as_one_inside():
 @pytest.mark.parametrize(
     ("rule", "start", "values"),
     [
-        (lambda mu, x: mu * x - x**3, 1.0, np.linspace(1.0, -0.8, 7)),
+        # from 0.1 by -0.4 the tangents of both sides agree with a leap past the branch point
+        (lambda mu, x: mu * x - x**3, 1.0, np.array([1.0, 0.5, 0.1, -0.3, -0.8])),
         (lambda mu, x: mu * x - x**3, 0.0, np.linspace(-1.0, 1.0, 7)),  # 0 is among them
         (lambda mu, x: mu * x - x**2, -1.0, np.linspace(-1.0, 1.0, 6)),
     ],
@@ -262,7 +270,7 @@ def test_two_pairs_that_cross_within_one_step_are_told_apart():
 
 
 def test_a_slow_point_is_what_a_fold_leaves_behind():
-    found = track(lambda v: FormFlow(v, saddle_node), np.ones(1), DOWN, seek="slow")
+    found = track(falling, np.ones(1), DOWN, seek="slow")
     assert found.ended == REACHED
     beyond = DOWN < 0
     np.testing.assert_array_equal(found.kinds, np.where(beyond, SLOW, FIXED))
@@ -272,6 +280,14 @@ def test_a_slow_point_is_what_a_fold_leaves_behind():
     (event,) = found.events
     assert event.regular
     np.testing.assert_allclose(event.value, 0, atol=1e-10)
+
+
+def test_moves_that_may_not_be_halved_are_jumps():
+    steps = Steps(halvings=0)
+    found = track(falling, np.ones(1), DOWN, seek="slow", steps=steps)
+    np.testing.assert_array_equal(found.jumped, found.jumps > 0.1)
+    assert found.jumped.sum() == 4
+    np.testing.assert_array_equal(found.substeps[1:], 1)
 
 
 def test_a_jump_to_another_valley_is_reported():
@@ -365,17 +381,18 @@ def test_a_branch_that_runs_to_infinity_is_lost_without_a_fold():
     assert "no fold is near" in found.says
 
 
+def test_newton_is_given_up_when_its_steps_hardly_shrink():
+    with float64():
+        branch = Branch(lambda v: FormFlow(v, lambda v, x: jnp.arctan(x)), jnp.zeros(0))
+        starts = jnp.array([[0.5], [1.3]])  # plain Newton would arrive from below 1.39
+        arrived = [bool(newton(branch, x, jnp.zeros(()))[1]) for x in starts]
+    assert arrived == [True, False]
+
+
 def test_a_guess_far_from_any_point_never_begins():
-    found = track(lambda v: FormFlow(v, saddle_node), np.zeros(1), -DOWN)
+    found = track(falling, np.zeros(1), -DOWN)
     assert (found.ended, len(found), found.states.shape) == (NEVER, 0, (0, 1))
     assert "fixed point" in found.says
-
-
-def test_fewer_halvings_give_up_sooner(folded):
-    steps = Steps(halvings=0)
-    found = track(lambda v: FormFlow(v, saddle_node), np.ones(1), DOWN, steps=steps)
-    assert found.ended in (FOLDED, LOST)
-    assert len(found) == len(folded)
 
 
 def test_a_track_is_saved_and_loaded(tmp_path, folded):
@@ -411,7 +428,7 @@ def test_a_family_is_traced_once():
 )
 def test_values_must_go_one_way(values, says):
     with pytest.raises(ValueError, match=says):
-        track(lambda v: FormFlow(v, saddle_node), np.ones(1), values)
+        track(falling, np.ones(1), values)
 
 
 def test_misuse_is_said():
@@ -421,7 +438,7 @@ def test_misuse_is_said():
     with pytest.raises(ValueError, match="which input is held"):
         track(lambda v: tanh_unit(v), np.zeros(1), values)
     with pytest.raises(ValueError, match="the state of FormFlow has 1"):
-        track(lambda v: FormFlow(v, saddle_node), np.zeros(2), values)
+        track(falling, np.zeros(2), values)
     with pytest.raises(ValueError, match="direction has shape"):
         under_input(tanh_unit(), np.ones(2))
     uneven = eqx.tree_at(lambda s: s.flow.bias, snapshots(1.0, 2.0), jnp.zeros((3, 1)))
@@ -430,5 +447,5 @@ def test_misuse_is_said():
 
 
 def test_a_ridge_of_speed_is_neither():
-    found = track(lambda v: FormFlow(v, saddle_node), np.zeros(1), np.array([0.5]), seek="slow")
+    found = track(falling, np.zeros(1), np.array([0.5]), seek="slow")
     np.testing.assert_array_equal(found.kinds, [NEITHER])
