@@ -317,6 +317,14 @@ def test_rates_are_per_unit_time(dt):
     assert np.allclose(steps.timescales, -dt / np.log(1 - 0.5 * dt))
 
 
+def test_a_mode_that_dies_in_one_step_has_the_rate_minus_infinity():
+    net = Linear(jnp.zeros((1, 1)), jnp.zeros((1, 0)), jnp.ones(1), jnp.ones((1, 1)))
+    points = fixed_points(Sampled(net), np.zeros((1, 1)), hold=NONE)
+    assert points.rates[0, 0] == -np.inf
+    assert len(points.stable) == 1
+    assert points.timescales[0, 0] == 0
+
+
 def test_an_lstm_finds_points_by_levenberg_marquardt():
     net = LSTM.random(6, 1, 1, key=jr.key(7))
     points = fixed_points(net, guesses(16, 12), hold=np.zeros(1), method=LevenbergMarquardt())

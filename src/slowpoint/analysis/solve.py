@@ -196,7 +196,8 @@ def _rates(values: np.ndarray, dt: float, discrete: bool) -> np.ndarray:
     if not discrete:
         return values.astype(complex)
     with np.errstate(divide="ignore"):
-        return np.log(1 + values.astype(complex)) / dt
+        logs = np.log(1 + values.astype(complex))
+    return np.real(logs) / dt + 1j * (np.imag(logs) / dt)  # a multiplier of 0 has rate -inf
 
 
 def _bends(problem: Problem, x, u, held: np.ndarray) -> np.ndarray:
