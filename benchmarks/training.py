@@ -24,6 +24,7 @@ import optax
 from slowpoint.cells.gru import GRU
 from slowpoint.cells.vanilla import Vanilla
 from slowpoint.core.trial import Task, Trial, weighted_mse
+from slowpoint.learning.descend import LONGEST
 from slowpoint.learning.train import TaskLoss, train
 from slowpoint.learning.update import begin, Rule, stretch
 
@@ -83,7 +84,7 @@ def bare(make, units: int) -> Run:
 
     def run(updates):
         span = np.array([0, updates], np.int32)
-        jax.block_until_ready(stretch(state, rule, key, span, updates))
+        jax.block_until_ready(stretch(state, rule, key, span, LONGEST))
 
     return run
 
@@ -141,7 +142,6 @@ def in_turns(a: Run, b: Run, seconds: float = 0.5) -> tuple[np.ndarray, np.ndarr
     for run in (a, b):
         cpu(run, 8)  # compiles
         counts.append(max(8, round(seconds / cpu(run, 8))))
-        cpu(run, counts[-1])  # compiles for this number of updates
     rounds = [(cpu(a, counts[0]), cpu(b, counts[1])) for _ in range(ROUNDS)]
     return tuple(np.array(rounds).T)
 
