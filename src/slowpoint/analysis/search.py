@@ -25,7 +25,7 @@ from slowpoint.core.system import System
 class Plan(eqx.Module):
     """How hard to look."""
 
-    forward: int = 48  # forward runs
+    forward: int = 128  # forward runs: one basin in twelve is then missed once in 70,000
     guesses: int = 256  # guesses a round
     rounds: int = 8  # at most
     concentration: float = 0.3  # of the Dirichlet weights of a mixture: small favours edges

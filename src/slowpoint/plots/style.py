@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -18,6 +19,14 @@ def row(count: int, width: float = 7.0, height: float = 2.6) -> tuple[Figure, li
     """An empty figure with `count` axes side by side."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, list(figure.subplots(1, count, squeeze=False)[0])
+
+
+def grid(
+    rows: int, columns: int, width: float = 7.0, height: float = 5.0
+) -> tuple[Figure, np.ndarray]:
+    """An empty figure and its axes, an array of `rows` by `columns`."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def png(figure: Figure, dpi: int = 160) -> bytes:
