@@ -46,9 +46,7 @@ class Coverage(Result):
         if self.singletons:
             signs.append(f"{self.singletons} points were hit only once")
         if self.cycles:
-            signs.append(
-                f"{self.cycles} forward runs did not come to rest: cycles or chaos"
-            )
+            signs.append(f"{self.cycles} forward runs did not come to rest: cycles or chaos")
         if self.crawling:
             signs.append(
                 f"{self.crawling} forward runs still crept, slower than {CRAWL:g} per unit time"
