@@ -4,6 +4,9 @@ Four networks have points known on paper: linear (1), rank one (3), Duffing (3) 
 (81). The fifth is a trained 3-bit GRU. Its reference is the union of all points found here:
 complete by 3^3 = 27, by its index sum of +1 and by forward runs, not by proof.
 
+CPU seconds count BLAS threads that wait for each other, many times the work on a busy
+machine. OPENBLAS_NUM_THREADS=1 in the environment gives clean ones.
+
 Paper: Sussillo and Barak 2013, Neural Computation 25, 626; Golub and Sussillo 2018,
 Journal of Open Source Software 3, 1003, descends on q by Adam.
 Takes: 42 s quick, 3 min full
