@@ -77,8 +77,6 @@ def quick(entry: Entry, out: str) -> Outcome:
             [command, "run", entry.name, "--quick", "--out", out],
             stdout=output,
             stderr=subprocess.STDOUT,
-            # its idle threads spin: beside a busy neighbour they multiply the CPU seconds
-            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
         )
         killer = threading.Timer(HANGS, process.kill)
         killer.start()

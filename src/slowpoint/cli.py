@@ -6,6 +6,7 @@ What is slow to import is imported by the command that needs it.
 import contextlib
 import errno
 import linecache
+import os
 import pathlib
 import shlex
 import traceback
@@ -189,4 +190,6 @@ def _on_purpose(error: ValueError) -> bool:
 
 def main() -> None:
     """Answer the words after `slowpoint`."""
+    # idle OpenBLAS threads spin: beside a busy neighbour they cost many times what they save
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     app()

@@ -162,8 +162,9 @@ def _checked_hold(system: System, hold: Numbers) -> np.ndarray:
 
 def _plan(system: System, seconds: float) -> Plan:
     """Fewer guesses where each costs more: an LU factorisation is cubic in the units."""
-    large = system.state_size > SLOW_UNITS
-    return Plan(guesses=64 if large else 256, forward=24 if large else 48, seconds=seconds)
+    if system.state_size > SLOW_UNITS:
+        return Plan(guesses=64, forward=24, seconds=seconds)
+    return Plan(seconds=seconds)
 
 
 def _slow(
