@@ -38,8 +38,8 @@ def run_lanes(
     """
     if len(guesses) == 0:
         return Arrived(guesses, np.zeros(0, int), np.zeros(0, bool))
-    lanes = _host(_begin(method, jnp.asarray(guesses), jnp.asarray(holds)))
     active = np.arange(len(guesses))
+    lanes = _begin_all(method, guesses, holds)
     end = time.monotonic() + (np.inf if seconds is None else seconds)
     while len(active) and time.monotonic() < end:
         for piece, count in buckets(active, guesses.shape[1]):
@@ -47,6 +47,14 @@ def run_lanes(
             _write(lanes, piece[:count], moved)
         active = active[~lanes.done[active] & (lanes.steps[active] < method.max_steps)]
     return Arrived(np.asarray(lanes.x), np.asarray(lanes.steps, int), np.asarray(lanes.done))
+
+
+def _begin_all(method: Method, guesses: np.ndarray, holds: np.ndarray) -> Lane:
+    parts = []
+    for piece, count in buckets(np.arange(len(guesses)), guesses.shape[1]):
+        begun = _begin(method, jnp.asarray(guesses[piece]), jnp.asarray(holds[piece]))
+        parts.append(jax.tree.map(lambda a, count=count: a[:count], _host(begun)))
+    return jax.tree.map(lambda *a: np.concatenate(a), *parts)
 
 
 def _host(lanes: Lane) -> Lane:

@@ -83,7 +83,7 @@ def search(
     for number, key in enumerate(keys):
         guesses, source = _guesses(generator(key), number, known, visited, plan)
         if number % 4 == 3:  # what is known stays out of the way of what is not
-            method = Newton(via=method.via, avoid=jnp.asarray(points.fixed.states))
+            method = Newton(via=method.via, avoid=_padded(points.fixed.states))
             source += ", deflated"
         found = look(method, guesses)
         arrived = float((found.guess_index >= 0).mean())
@@ -125,6 +125,12 @@ def _guesses(
         noise = chance.standard_normal((plan.guesses, visited.shape[1]))
         return visited[rows] + spread * noise, "visited states"
     return mixtures(chance, known, plan), f"mixtures of {len(known)} attractors"
+
+
+def _padded(states: np.ndarray, block: int = 64) -> Float[Array, "known state"]:
+    """`states` and, up to a multiple of `block` rows, states too far to be felt."""
+    missing = -len(states) % block
+    return jnp.asarray(np.pad(states, [(0, missing), (0, 0)], constant_values=1e8))
 
 
 def mixtures(
