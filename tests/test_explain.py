@@ -11,8 +11,8 @@ import pytest
 from slowpoint.analysis.points import FixedPoints
 from slowpoint.cells.gru import GRU
 from slowpoint.cells.vanilla import Vanilla
-from slowpoint.report.explain import explain, write
-from slowpoint.report.explanation import summary
+from slowpoint.report.explain import explain
+from slowpoint.report.explanation import summary, write
 from slowpoint.report.parts import Items, Table, Words
 
 

@@ -5,7 +5,6 @@ A network goes in; its points, their stability, the way between them and a page 
 
 import dataclasses
 import os
-import pathlib
 import sys
 import time
 
@@ -188,13 +187,3 @@ class _Progress:
         if not self.quiet:
             line = f"[{time.monotonic() - self.begun:4.0f} s] {what} ..." if what else ""
             print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
-
-
-def write(explanation: Explanation, out: str | os.PathLike, title: str) -> pathlib.Path:
-    """Save every Result and the page `report.html` in the folder `out`; return the page."""
-    from slowpoint.report.explanation import explanation_page
-
-    out = pathlib.Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    explanation.save(out)
-    return explanation_page(explanation, out / "report.html", title)

@@ -8,7 +8,8 @@ from typing import TypedDict
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
-from slowpoint.report.explain import explain, write
+from slowpoint.report.explain import explain
+from slowpoint.report.explanation import write
 from slowpoint.report.folder import replacing_folder
 from slowpoint.weights.load import read
 

@@ -20,6 +20,14 @@ SHOWN = 60  # rows of a table at most; the .npz files hold all
 PATHS = 24  # trajectories drawn
 
 
+def write(explanation: Explanation, out: str | os.PathLike, title: str) -> pathlib.Path:
+    """Save every Result and the page `report.html` in the folder `out`; return the page."""
+    out = pathlib.Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    explanation.save(out)
+    return explanation_page(explanation, out / "report.html", title)
+
+
 def explanation_page(
     explanation: Explanation, path: str | os.PathLike, title: str
 ) -> pathlib.Path:
