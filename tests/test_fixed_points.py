@@ -284,6 +284,16 @@ def test_the_search_needs_no_guesses_and_closes_the_index_sum():
     assert seen.coverage.open_questions == []
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_search_goes_on_until_every_point_was_hit_twice(seed):
+    plan = Plan(guesses=2, forward=8, rounds=40)
+    states = 2 * guesses(40, 2, seed)
+    seen = search(Bistable(), hold=NONE, key=jr.key(seed), states=states, plan=plan)
+    assert len(seen.rounds) > 1  # two guesses can't have hit all three points again
+    assert seen.points.hits.min() >= 2
+    assert len(seen.points) == 3
+
+
 def test_a_missed_saddle_shows_in_the_index_sum():
     from slowpoint.analysis.coverage import coverage
     from slowpoint.analysis.settle import settle
