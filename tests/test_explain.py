@@ -58,6 +58,7 @@ def test_the_square_is_found_whole(found):
     assert np.bincount(points.fixed.n_unstable).tolist() == [4, 4, 1]
     assert len(graph.neighbours) == 4
     assert found.findings.coverage.index_sum == 1
+    assert not found.stopped
     corner = 0.957504024079384  # x = tanh 2x
     assert np.allclose(np.abs(points.stable.states), corner, atol=1e-10)
 
@@ -96,10 +97,12 @@ def test_the_results_lie_beside_the_page(page, found):
     assert names == {path.stem for path in page.parent.glob("*.npz")}
 
 
-def test_doubts_come_first():
+def test_doubts_come_first(tmp_path):
     net = GRU.random(12, 1, 1, key=jr.key(0))
     short = explain(net, key=jr.key(0), seconds=0.0, quiet=True)
-    assert any("stopped after" in words for words in short.rounds)
+    assert short.stopped
+    text = write(short, tmp_path, "a network").read_text()
+    assert "Perhaps incomplete: the search was stopped by the clock" in text
     assert any("stable fixed points" in sentence for sentence in summary(short))
 
 

@@ -40,7 +40,8 @@ class Search(eqx.Module):
     points: FixedPoints
     coverage: Coverage
     forward: Settled
-    rounds: tuple[str, ...]  # what each found, in words, and whether time ran out
+    rounds: tuple[str, ...]  # what each found, in words
+    stopped: bool  # by the clock, before it was satisfied
 
 
 def search(
@@ -80,6 +81,7 @@ def search(
     rest = np.asarray(system.initial, np.float64)
     points = look(method, np.vstack([known, rest]))  # what is likely comes first
     seen, says = coverage(system, points, forward), []
+    stopped = False
     for number, key in enumerate(keys):
         guesses, source = _guesses(generator(key), number, known, visited, plan)
         if number % 4 == 3:  # what is known stays out of the way of what is not
@@ -93,15 +95,13 @@ def search(
             f"{len(guesses)} guesses, {source}, {type(method).__name__}: {arrived:.0%} "
             f"arrived; {len(points)} points, index sum {seen.index_sum}"
         )
-        if time.monotonic() > end:
-            says.append(f"stopped after the {plan.seconds:g} s it was given: not finished")
-            break
-        if _closed(seen, number):
+        stopped = time.monotonic() > end
+        if stopped or _closed(seen, number):
             break
         method = Newton(via=method.via)
         if arrived < 0.5:
             method = LevenbergMarquardt(via=method.via)
-    return Search(points, seen, forward, tuple(says))
+    return Search(points, seen, forward, tuple(says), stopped)
 
 
 def _closed(seen: Coverage, number: int) -> bool:

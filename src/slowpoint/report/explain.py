@@ -50,6 +50,7 @@ class Explanation:
     system: System
     notes: tuple[str, ...]  # what was assumed, sampled or left out
     rounds: tuple[str, ...]  # of the search
+    stopped: bool  # whether the search was stopped by the clock
     dimension: float  # participation ratio of the visited states
 
     def save(self, folder: str | os.PathLike) -> None:
@@ -107,7 +108,7 @@ def explain(
     findings = Findings(points, found.coverage, graph, shares, frame, visited)
     say("")
     ratio = participation_ratio(cloud)
-    return Explanation(findings, system, tuple(notes), found.rounds, ratio)
+    return Explanation(findings, system, tuple(notes), found.rounds, found.stopped, ratio)
 
 
 def _settled_question(

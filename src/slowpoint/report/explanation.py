@@ -91,7 +91,8 @@ def summary(explanation: Explanation) -> list[str]:
 
 def _doubts(explanation: Explanation) -> list[Words]:
     """Every sign that the picture is incomplete, in a box."""
-    doubts = list(explanation.findings.coverage.open_questions)
+    doubts = ["the search was stopped by the clock"] * explanation.stopped
+    doubts += explanation.findings.coverage.open_questions
     labels = explanation.findings.topology.attractor
     if lost := int((labels < 0).sum()):
         doubts.append(f"{lost} of {len(labels)} runs from saddles ended at no known attractor")
