@@ -208,6 +208,14 @@ def test_interior_slow_points_have_a_singular_jacobian():
     assert (points.gradients <= 1e-10).all()
 
 
+@pytest.mark.parametrize("steps", [1, 3, 6])
+def test_no_lane_takes_more_steps_than_it_may(steps):
+    points = fixed_points(
+        Ghost(1e-4), np.array([[0.5]]), hold=NONE, method=Newton(max_steps=steps)
+    )
+    assert points.guess_steps.max() <= steps
+
+
 def test_what_is_neither_is_counted_and_kept_only_when_asked():
     start = np.array([[0.5], [3.0]])
     points = fixed_points(Ghost(1e-4), start, hold=NONE)

@@ -48,10 +48,11 @@ class Method(eqx.Module):
         return Lane(x, u, self.remember(x), jnp.zeros((), int), jnp.zeros((), bool))
 
     def step(self, problem: Problem, lane: Lane) -> Lane:
-        """The lane one step on; a lane that is done stays."""
+        """The lane one step on; a lane that is done, or out of steps, stays."""
         x, memory, done = self.move(problem, lane)
         moved = Lane(x, lane.u, memory, lane.steps + 1, done)
-        return jax.tree.map(lambda old, new: jnp.where(lane.done, old, new), lane, moved)
+        stays = lane.done | (lane.steps >= self.max_steps)
+        return jax.tree.map(lambda old, new: jnp.where(stays, old, new), lane, moved)
 
 
 def floor(n: int) -> float:

@@ -1,6 +1,7 @@
 """What must vanish where the state stands still, and within which box?"""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -71,6 +72,13 @@ def evaluate(problem: Problem, x, u):
     """`(|residual|, speed, output)` of rows of states."""
     speed = jnp.linalg.norm(problem.system.velocity(x, u))
     return jnp.linalg.norm(problem.residual(x, u)), speed, problem.system.output(x)
+
+
+@over_rows
+def steepness(problem: Problem, x, u):
+    """|gradient of q|, without the coordinates that the box holds, of rows of states."""
+    gradient = jax.grad(problem.q)(x, u)
+    return jnp.linalg.norm(jnp.where(problem.at_bound(x, u, gradient), 0.0, gradient))
 
 
 @over_rows

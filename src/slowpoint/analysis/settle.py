@@ -1,6 +1,7 @@
 """Where does the system itself go, left alone under a held input?"""
 
 import dataclasses
+import time
 
 import jax.numpy as jnp
 import numpy as np
@@ -45,6 +46,7 @@ def settle(
     `until.max_steps` are cycles, chaos or slower still.
     """
     until = Forward() if until is None else until
+    end = None if seconds is None else time.monotonic() + seconds
     x = np.asarray(starts, np.float64)
     with float64():
         problem = Problem(widen(system), boxed=False)
@@ -57,6 +59,7 @@ def settle(
     shortened = np.isin(np.arange(len(x)), calm[near])
     settled = shortened.copy()
     left = np.flatnonzero(~shortened & run.done)
+    seconds = None if end is None else end - time.monotonic()
     with float64():
         run = run_lanes(until, problem, ends[left], u[left], seconds=seconds)
         ends[left], settled[left] = run.x, run.done

@@ -16,7 +16,8 @@ from slowpoint.analysis.certificates import certify
 from slowpoint.analysis.lanes import run_lanes
 from slowpoint.analysis.methods import free_part, Hessian, Method
 from slowpoint.analysis.points import FIXED, FixedPoints, NEITHER, SLOW
-from slowpoint.analysis.problem import evaluate, Problem, project, rounding, slopes
+from slowpoint.analysis.problem import evaluate, Problem, project, rounding, slopes, steepness
+from slowpoint.analysis.rows import over_rows
 from slowpoint.core.precision import float64, widen
 from slowpoint.core.system import System
 
@@ -97,7 +98,9 @@ def _arrive(
 
 def _describe(problem: Problem, x, u, seek: Seek, tolerance: Tolerance) -> FixedPoints:
     residuals, *_ = evaluate(problem, x, u)
-    worth = np.isfinite(residuals) & (seek != "fixed") | (residuals < tolerance.residual)
+    worth = np.isfinite(residuals) if seek == "all" else residuals < tolerance.residual
+    if seek == "slow":
+        worth |= steepness(problem, x, u) <= tolerance.gradient
     first, group = _group(x, u, residuals, np.flatnonzero(worth), tolerance.same)
     table = _table(problem, x[first], u[first], tolerance)
     first, group, table = _merge(x, u, first, group, table)
@@ -160,12 +163,13 @@ def _table(problem: Problem, x, u, tolerance: Tolerance) -> dict[str, np.ndarray
     rates = _rates(values, problem.system.dt, discrete)
     order = np.argsort(-np.real(rates), axis=1, kind="stable")
     free = np.linalg.norm(np.where(held, 0, gradients), axis=1)
-    bends = _bends(problem, x, u, held)
+    flat = (free <= tolerance.gradient) & (residuals > rounding(n))
+    bends = _bends(problem, x, u, flat)
     sizes = np.abs(jacobians).sum(axis=2).max(axis=1, initial=0)
     singular = 1 / proof.beta <= tolerance.singular * np.maximum(sizes, 1e-300)
     still = residuals < tolerance.residual
     fixed = proof.certified | (still & (singular | (proof.newton < tolerance.same)))
-    slow = ~fixed & (free <= tolerance.gradient) & (residuals > rounding(n)) & (bends >= -1e-8)
+    slow = ~fixed & flat & (bends >= -1e-8)
     rates = np.take_along_axis(rates, order, axis=1)
     kept = order[:, None, : min(n, MODES)]
     return {
@@ -200,18 +204,18 @@ def _rates(values: np.ndarray, dt: float, discrete: bool) -> np.ndarray:
     return np.real(logs) / dt + 1j * (np.imag(logs) / dt)  # a multiplier of 0 has rate -inf
 
 
-def _bends(problem: Problem, x, u, held: np.ndarray) -> np.ndarray:
-    """Least eigenvalue of q's Hessian along the box's free directions; NaN for fixed points."""
+def _bends(problem: Problem, x, u, flat: np.ndarray) -> np.ndarray:
+    """Least eigenvalue of q's Hessian along the box's free directions; NaN where not `flat`."""
     bends = np.full(len(x), np.nan)
-    sizes, *_ = evaluate(problem, x, u)
-    for i in np.flatnonzero(sizes > rounding(x.shape[1])):
-        bends[i] = np.linalg.eigvalsh(np.asarray(_bend(problem, x[i], u[i], held[i])))[0]
+    if flat.any():
+        bends[flat] = _bend(problem, x[flat], u[flat])
     return bends
 
 
-@eqx.filter_jit
-def _bend(problem: Problem, x, u, held):
-    return free_part(jax.hessian(problem.q)(x, u), held)
+@over_rows
+def _bend(problem: Problem, x, u):
+    held = problem.at_bound(x, u, jax.grad(problem.q)(x, u))
+    return jnp.linalg.eigvalsh(free_part(jax.hessian(problem.q)(x, u), held))[0]
 
 
 def input_jacobian(

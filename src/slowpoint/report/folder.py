@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import shutil
 import tempfile
 from collections.abc import Iterator
 
@@ -29,12 +30,20 @@ def _swap(new: pathlib.Path, path: pathlib.Path, earlier: pathlib.Path) -> None:
     if not path.exists():
         os.rename(new, path)
         return
-    os.rename(path, earlier)
+    for entry in path.iterdir():  # copied before the swap, so that no interrupt can lose them
+        if not (new / entry.name).exists():
+            _copy(entry, new / entry.name)
     try:
+        os.rename(path, earlier)
         os.rename(new, path)
     except BaseException:
-        os.rename(earlier, path)
+        if earlier.exists() and not path.exists():
+            os.rename(earlier, path)
         raise
-    for entry in list(earlier.iterdir()):
-        if not (path / entry.name).exists():
-            os.rename(entry, path / entry.name)
+
+
+def _copy(entry: pathlib.Path, place: pathlib.Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.copytree(entry, place, symlinks=True)
+    else:
+        shutil.copy2(entry, place, follow_symlinks=False)
