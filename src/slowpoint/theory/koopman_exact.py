@@ -39,8 +39,9 @@ def power(phi: Scalar, exponent: float) -> Scalar:
 
 
 def _signed_power(value, exponent):
-    cusp = (value == 0) & (exponent < 1)  # 0 there, where |value|^(exponent - 1) is infinite
-    return value * jnp.abs(jnp.where(cusp, 1.0, value)) ** (exponent - 1)
+    zero = value == 0  # JAX has no slope for 0^0, nor for a root at 0
+    size = jnp.abs(jnp.where(zero, 1.0, value)) ** (exponent - 1)
+    return value * jnp.where(zero, exponent == 1, size)
 
 
 # ---------------------------------------------------------------- along a line
@@ -80,14 +81,15 @@ def bistable_psi(x: Float[Array, " state"], axis: int = 0) -> Float[Array, ""]:
 
 
 def radial_phi(x: Float[Array, "2"], mu: float | Float[Array, ""] = 1.0) -> Float[Array, ""]:
-    r"""$|\tan(\theta/2)|^{\mu - 1} \, \mathrm{sign}(s) |s / \sqrt{|1 - s^2|}|^\mu$, $s = r - 2$.
+    r"""$|\tan(\theta/2)|^{\mu - 1} \mathrm{sign}(s) |s / \sqrt{|1 - s^2|}|^\mu$, $s = r - 2$.
 
     Of `RadialBistable`, for any `mu`: its factors have the rates $1 - \mu$ and $\mu$. At mu = 1
     the angle drops out and it is one of `LimitCycles` too. Above 1 it is zero also on
     theta = 0; below 1 it has a pole there.
     """
     half = jnp.abs(jnp.tan(jnp.arctan2(x[1], x[0]) / 2))
-    return half ** (mu - 1) * _signed_power(cubic_phi(jnp.linalg.norm(x) - 2), mu)
+    along = jnp.where(mu == 1, 1.0, half) ** (mu - 1)  # JAX has no slope for 0^0
+    return along * _signed_power(cubic_phi(jnp.linalg.norm(x) - 2), mu)
 
 
 def radial_psi(x: Float[Array, "2"], mu: float | Float[Array, ""] = 1.0) -> Float[Array, ""]:

@@ -14,13 +14,13 @@ DELAY = (0.0, 0.0, 0.9)  # the input to hold, as while the animal waits
 
 
 class DataFittedRNN(Map):
-    r"""$x \leftarrow x + \eta (-x + M [r; u] + h)$, $r = f_0 / (1 + e^{-\beta_0 (x - \theta_0)})$
+    r"""$x \leftarrow x + \eta (-x + M [r; u] + h)$ with u = (cue, stimulus, ramp).
 
-    takes u = (cue, stimulus, ramp) and shows r. Held at `DELAY` it is to have one attractor for
-    each answer of the animal; where they and the saddle are, and their rates, depends on the
-    weights (Finkelstein, Fontolan et al. 2021, Nat. Neurosci. 24, 843; its `velocity` is the
-    flow of Dabholkar and Barak 2025, arXiv:2505.15231). A file may carry rows of M and h for
-    the inputs too: give those of the units only.
+    Shows $r = f_0 / (1 + e^{-\beta_0 (x - \theta_0)})$. Held at `DELAY` it is to have one
+    attractor for each answer of the animal; where they and the saddle are, and their rates,
+    depends on the weights (Finkelstein, Fontolan et al. 2021, Nat. Neurosci. 24, 843; its
+    `velocity` is the flow of Dabholkar and Barak 2025, arXiv:2505.15231). A file may carry rows
+    of M and h for the inputs too: give those of the units only.
     """
 
     weights: Float[Array, "state joined"]  # M: columns = units, then CHANNELS
