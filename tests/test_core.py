@@ -18,6 +18,7 @@ from slowpoint.cells.gru import GRU
 from slowpoint.cells.linear import Linear
 from slowpoint.cells.vanilla import Vanilla
 from slowpoint.core.claim import at_least, at_most, Claim, equal, load_claims, save_claims
+from slowpoint.core.clock import Continuous, on_clock, RungeKutta
 from slowpoint.core.closed_loop import ClosedLoop
 from slowpoint.core.files import replacing
 from slowpoint.core.precision import float64, to_numpy, widen
@@ -357,6 +358,8 @@ WRAPPED = {
     "held": lambda: Held(net(), jnp.array([0.2, -0.1])),
     "held gru": lambda: Held(agent(), jnp.array([0.2, -0.1])),
     "noisy sampled": lambda: Noisy(Sampled(net()), 0.3),
+    "continuous": lambda: Continuous(agent()),
+    "runge kutta": lambda: RungeKutta(net(), 0.05),
     "loop": lambda: ClosedLoop(mass(), agent(), observation_noise=0.1),
     "loop, agent first": lambda: ClosedLoop(Noisy(mass(), 0.1), agent(), "agent"),
 }
@@ -412,6 +415,48 @@ def test_a_long_step_loses_the_box():
     assert Sampled(Bistable(dt=0.5)).box(NONE) is None
     net = Vanilla.random(3, 1, 1, form="rate", dt=1.5, key=jr.key(0))
     assert Sampled(net).box(jnp.zeros(1)) is None
+
+
+@given(x=st.lists(st.floats(-2, 2), min_size=5, max_size=5))
+@settings(max_examples=5, deadline=None)
+def test_the_flow_of_a_map_and_back(x):
+    """Its Euler steps are the map's steps, and it stands still where the map does."""
+    cell = agent()
+    x, u = jnp.asarray(x, jnp.float32), jnp.ones(cell.input_size)
+    flow = on_clock(cell, "flow")
+    assert not flow.discrete
+    assert np.array_equal(on_clock(flow, "map").step(x, u), cell.step(x, u))
+    assert np.array_equal(flow.velocity(x, u), cell.velocity(x, u))
+
+
+def test_a_clock_unwraps_before_it_wraps():
+    flow, cell = net(), agent()
+    assert on_clock(cell, None) is cell
+    assert on_clock(flow, None) is flow
+    assert on_clock(cell, "map") is cell
+    assert on_clock(Sampled(flow), "flow") is flow
+    assert isinstance(on_clock(Sampled(flow, tick=0.5), "flow"), Continuous)
+    held = on_clock(Held(flow, jnp.zeros(flow.input_size)), "map")
+    assert isinstance(held, Held)
+    assert held.discrete
+    with pytest.raises(ValueError, match="type 'map', 'flow' or None"):
+        on_clock(flow, "steps")
+
+
+def test_runge_kutta_is_of_fourth_order():
+    """x' = -x: halving the tick divides the error by 16."""
+    flow, u = Linear.random(1, 0, 1, gain=0.0, key=jr.key(0)), NONE
+    with float64():
+        one = lambda tick: RungeKutta(widen(flow), tick)
+        ends = []
+        for tick in (0.2, 0.1):
+            x = jnp.ones(1)
+            for _ in range(round(1 / tick)):
+                x = one(tick).step(x, u)
+            ends.append(abs(float(x[0]) - math.exp(-1)))
+    assert 14 < ends[0] / ends[1] < 20
+    with pytest.raises(ValueError, match="give a Flow and a tick"):
+        RungeKutta(Sampled(flow), 0.1)
 
 
 def test_held_is_the_system_at_that_input():

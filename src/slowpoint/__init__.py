@@ -5,8 +5,11 @@ from typing import Any, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from slowpoint.analysis.basins import basins
+    from slowpoint.analysis.edge_state import edge_state
     from slowpoint.analysis.fixed_points import fixed_points
     from slowpoint.analysis.lyapunov import lyapunov
+    from slowpoint.analysis.push import smallest_push
+    from slowpoint.analysis.separatrix import separatrix
     from slowpoint.analysis.topology import topology
     from slowpoint.analysis.tracking import track
     from slowpoint.core.rollout import rollout
@@ -19,12 +22,15 @@ if TYPE_CHECKING:
 _HOME = {  # each word and the file it lives in; imported when first used
     "basins": "analysis.basins",
     "descend": "learning.descend",
+    "edge_state": "analysis.edge_state",
     "explain": "report.explain",
     "fixed_points": "analysis.fixed_points",
     "load": "weights.load",
     "lyapunov": "analysis.lyapunov",
     "rollout": "core.rollout",
     "save": "weights.save",
+    "separatrix": "analysis.separatrix",
+    "smallest_push": "analysis.push",
     "topology": "analysis.topology",
     "track": "analysis.tracking",
     "train": "learning.train",
@@ -32,12 +38,15 @@ _HOME = {  # each word and the file it lives in; imported when first used
 __all__ = [
     "basins",
     "descend",
+    "edge_state",
     "explain",
     "fixed_points",
     "load",
     "lyapunov",
     "rollout",
     "save",
+    "separatrix",
+    "smallest_push",
     "topology",
     "track",
     "train",
