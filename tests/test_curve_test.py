@@ -187,6 +187,9 @@ def test_the_right_field(curves, wild):
             assert score.r_squared == score.r_squared_single > 0.999
         else:
             assert (score.crossings == 3).sum() > 5
+            known = roots_of(many)
+            first = known[np.unique(known[:, 0], return_index=True)[1], 1]
+            assert np.abs(score.alpha_true - first).max() < 1e-6
             assert score.r_squared < score.r_squared_single < 0.99
 
 
@@ -226,6 +229,8 @@ def test_r_squared_by_hand():
     assert np.allclose(score.alpha_true, [1 / 2, 1 / 4, 1 / 8], atol=1e-8)
     assert score.alpha_psi.tolist() == [0.5, 0.28, 0.13]
     known = np.array([1 / 2, 1 / 4, 1 / 8])
+    late = curve_test(lambda z: z[:, 0] - 2, line, truth)  # beyond the end of the first
+    assert np.allclose(late.distances, [np.inf, 2 / 4, 2 / 8], atol=1e-8)
     share = (0.03**2 + 0.005**2) / ((known - known.mean()) ** 2).sum()
     assert score.r_squared == score.r_squared_single == pytest.approx(1 - share, abs=1e-6)
 
@@ -281,6 +286,11 @@ def test_zeros_are_changes_of_sign(curves):
     touching = zeros(curves, lambda z: z[:, 0] ** 2, width=1e-6)
     assert len(touching.curve) == 0
     assert np.allclose(zeros(curves, lambda z: z[:, 0], width=1e-9).states[:, 0], 0, atol=1e-8)
+
+
+def test_where_a_field_turns_into_nan_it_has_no_zero():
+    half = lambda z: np.where(z[:, 0] > 0.5, np.nan, z[:, 0])
+    assert zeros(straight(), half, width=1e-6).counts.tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """Where do random curves between two attractors cross a boundary, and does a field know?
 
 The curve test of Dabholkar and Barak (2025), arXiv:2505.15231, with every crossing bracketed
-on the curve itself. Their R² saturates and breaks (one curve in fifty that crosses twice is
-enough), so distances, single-crossing curves and agreement stand beside it.
+on the curve itself. Their R² saturates and breaks: one curve in fifty that crosses twice, or
+that passes near the boundary once more, is enough. So distances, single-crossing curves and
+agreement stand beside it.
 """
 
 import dataclasses
