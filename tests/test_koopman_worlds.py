@@ -150,6 +150,20 @@ def test_a_coarse_step_has_no_box(world):
     assert type(world)().box(NONE) is not None
 
 
+@pytest.mark.parametrize(
+    "world",
+    [AffineBistable(), Hypercube(3), NonnormalBistable(), QuadStable()],
+    ids=lambda world: type(world).__name__,
+)
+def test_no_step_leaves_a_box_from_its_faces_and_corners(world):
+    with float64():
+        low, high = map(np.asarray, world.box(NONE))
+        axes = [np.linspace(a, b, 7) for a, b in zip(low, high)]
+        grid = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, len(axes))
+        moved = np.asarray(jax.vmap(lambda x: world.step(x, NONE))(jnp.asarray(grid)))
+    assert np.all((moved >= low) & (moved <= high))
+
+
 def test_a_cube_without_dimensions_is_refused():
     with pytest.raises(ValueError, match=r"A cube of 0 dimensions. Give size=1 or more"):
         Hypercube(0)

@@ -20,7 +20,7 @@ class RadialBistable(Flow):
     jumps: no box is offered, an index theorem would not hold in it.
     """
 
-    dt: float = eqx.field(static=True, default=0.05)
+    dt: float = eqx.field(static=True, default=0.01)  # Euler drifts outward by dt r turn^2 / 2
     state_size: int = eqx.field(static=True, default=2, init=False)
     input_size: int = eqx.field(static=True, default=0, init=False)
     output_size: int = eqx.field(static=True, default=2, init=False)
