@@ -16,7 +16,7 @@ from slowpoint.analysis.koopman_modes import (
     mode_states,
 )
 from slowpoint.analysis.mountain_pass import Pass
-from slowpoint.core.precision import float64, widen
+from slowpoint.core.precision import float64
 
 WIDE = 1.2  # half-width of the default box, in distances between the attractors
 
@@ -76,8 +76,9 @@ class Modes(How):
             features, equation, states, saddle=around.saddle, direction=around.right
         )
         with float64():
-            field = Expanded(features.centres, features.widths, found.coefficients[0])
-            return Made(widen(field), found.gap)
+            numbers = (features.centres, features.widths, found.coefficients[0])
+            centres, widths, coefficients = map(jnp.asarray, numbers)
+            return Made(Expanded(centres, widths, coefficients), found.gap)
 
     def _box(self, around: Pass) -> tuple[np.ndarray, np.ndarray]:
         middle = around.ends.mean(axis=0)
