@@ -15,6 +15,7 @@ from slowpoint.analysis.curves import even_curves
 from slowpoint.analysis.field import Field, gradients, values
 from slowpoint.analysis.fit import Fit, judged
 from slowpoint.analysis.how import How
+from slowpoint.analysis.learned import Learned
 from slowpoint.analysis.modes import Expanded
 from slowpoint.analysis.mountain_pass import mountain_pass, Pass
 from slowpoint.analysis.pullback import Pullback, PulledBack
@@ -26,7 +27,7 @@ from slowpoint.core.system import System
 
 Numbers = Array | np.ndarray
 FORMAT = 1
-FIELDS = {kind.__name__: kind for kind in (PulledBack, Expanded)}
+FIELDS = {kind.__name__: kind for kind in (PulledBack, Expanded, Learned)}
 CURVES, POINTS = 32, 32  # of the sample that a fit is judged on by default
 
 
