@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optax
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -19,8 +20,23 @@ from slowpoint.analysis.koopman import (
     residual,
     values,
 )
-from slowpoint.analysis.samplers import anisotropic, Beta, Gamma, Gaussian, Uniform
-from slowpoint.core.precision import float64
+from slowpoint.analysis.koopman_fit import (
+    Anchors,
+    fit_koopman,
+    KoopmanLoss,
+    levenberg_marquardt,
+    Recipe,
+)
+from slowpoint.analysis.koopman_net import KoopmanNet
+from slowpoint.analysis.samplers import (
+    anisotropic,
+    Beta,
+    Correlated,
+    Gamma,
+    Gaussian,
+    Uniform,
+)
+from slowpoint.core.precision import float64, widen
 from slowpoint.core.system import Flow, Map
 from slowpoint.core.wrap import Sampled
 from slowpoint.worlds.bistable import Bistable
@@ -260,3 +276,99 @@ def test_anisotropic_samples_are_stretched_by_the_flow(discrete):
     drawn = np.asarray(found.draw(jr.key(1), 50_000))
     assert drawn.std(axis=0) == pytest.approx(gains * [0.1, 0.8], rel=0.02)
     assert drawn.mean(axis=0) == pytest.approx(gains, abs=0.02)
+
+
+# ---------------------------------------------------------------- networks and fits
+
+ANCHORS = Anchors(np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, 0.0]]), np.array([-1.0, 1.0, 0.0]))
+
+
+def test_the_network_is_the_one_of_the_paper():
+    net = KoopmanNet.random(2, 5, 3, centre=(1.0, 2.0), factor=0.5, key=jr.key(0))
+    x = jnp.array([0.3, -0.7])
+    h = net.enter.weight @ ((x - jnp.array([1.0, 2.0])) * 0.5) + net.enter.bias
+    for weight, bias in zip(net.blocks.weight, net.blocks.bias):
+        h = h + jnp.tanh(weight @ h + bias)
+    out = (net.leave.weight @ h + net.leave.bias)[0] / 5**0.5
+    assert float(net(x)) == pytest.approx(float(out), rel=1e-5)
+    slope = jax.grad(lambda net: net(x))(net)
+    assert all(np.abs(a).max() > 0 for a in jax.tree.leaves(slope))
+    many = KoopmanNet.random(2, 5, 3, outputs=3, key=jr.key(0))
+    assert many(x).shape == (3,)
+    with pytest.raises(ValueError, match="centre has 1"):
+        KoopmanNet.random(2, 5, 3, centre=(1.0,), key=jr.key(0))
+
+
+def test_descent_falls_below_chance_and_an_ensemble_learns_as_each_alone():
+    make = lambda key: KoopmanNet.random(2, 8, 2, key=key)
+    keys = lambda number: jr.split(jr.key(number), 2)  # anew: a key is used once
+    equation = Equation(Bistable(), NONE, 1.0)
+    samplers = [Gaussian([0.0, 0.0], 0.02), Uniform([-0.5, -0.5], [0.5, 0.5])]
+    recipe = Recipe(batch=64, optimiser=optax.adam(1e-2))
+    options = {"updates": 200, "recipe": recipe}
+    nets = eqx.filter_vmap(make)(keys(1))
+    both = fit_koopman(nets, equation, samplers, key=keys(2), **options)
+    alone = fit_koopman(make(keys(1)[1]), equation, samplers, key=keys(2)[1], **options)
+    assert both.losses.shape == (2, 200)
+    # early, before rounding has grown
+    assert both.losses[1, :20] == pytest.approx(alone.losses[:20], rel=1e-3)
+    states = cloud(500, reach=0.5)  # far from the poles at 1 and -1
+    assert float(ratio_loss(alone.system, equation, states)) < 0.1
+    # the eigenfunction of rate 1 that is smooth at the saddle grows along x
+    x, y = np.abs(jax.grad(alone.system)(jnp.zeros(2)))
+    assert x > 5 * y
+
+
+def test_the_loss_of_a_fit_is_the_sum_over_its_distributions():
+    """Each in its own place: exact for Absolute and one state drawn again and again."""
+    points = np.array([[0.3, 0.1], [-0.5, 0.4]])
+    samplers = tuple(Correlated(point, np.zeros((2, 2))) for point in points)
+    equation = Equation(Duffing(), NONE, RATE)
+    with float64():
+        loss = KoopmanLoss(equation, widen(samplers), Absolute(), 0.0, ANCHORS, 3)
+        found = float(loss(smooth, jr.key(0)))
+        lacks = [residual(smooth, equation, jnp.asarray(point)) for point in points]
+        missed = [smooth(x) - v for x, v in zip(jnp.asarray(ANCHORS.states), ANCHORS.values)]
+        expected = sum(float(one) ** 2 for one in lacks + missed)
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_least_squares_finds_the_double_well():
+    """Its zero set: the scale of the unsquashed psi is free, and so is a factor h(psi y)."""
+    net = eqx.nn.MLP(2, "scalar", 10, 2, jnp.tanh, key=jr.key(0))
+    equation = Equation(Bistable(), NONE, 1.0, squashed=True)
+    found = levenberg_marquardt(net, equation, cloud(300, reach=1.5), ANCHORS, steps=60)
+    assert found.residual < 3e-3
+    assert np.abs(found.errors).max() < 3e-3
+    line = np.linspace(-1.2, 1.2, 13)
+    assert np.abs(values(found.net, np.stack([0 * line, line], axis=1))).max() < 0.01
+    assert np.abs(values(found.net, np.stack([line, 0 * line], axis=1)))[[2, 10]].min() > 0.5
+    assert found.net.layers[0].weight.dtype == np.float64
+    lack = residuals(found.net, equation, cloud(300, reach=1.5))
+    assert np.sqrt((lack**2).mean()) == pytest.approx(found.residual, rel=1e-6)
+
+
+def test_least_squares_of_a_line_takes_it_to_rounding():
+    """A linear net in a linear system: the eigenvector, scaled by its anchor."""
+    net = eqx.nn.Linear(2, "scalar", use_bias=False, key=jr.key(0))
+    equation = Equation(Diagonal(jnp.array([0.5, -1.0])), NONE, 0.5)
+    anchor = Anchors(np.array([[2.0, 1.0]]), np.array([1.0]), 4.0)
+    found = levenberg_marquardt(net, equation, cloud(20), anchor)
+    assert found.converged
+    assert np.asarray(found.net.weight).ravel() == pytest.approx([0.5, 0], abs=1e-8)
+    assert found.steps < 20
+
+
+def test_misuse_of_a_fit_is_answered_in_sentences():
+    equation = Equation(Duffing(), NONE, RATE)
+    net = KoopmanNet.random(2, 40, 2, key=jr.key(0))
+    with pytest.raises(ValueError, match="3441 parameters"):
+        levenberg_marquardt(net, equation, cloud(5), ANCHORS)
+    with pytest.raises(ValueError, match="No distribution"):
+        fit_koopman(net, equation, [], updates=1, key=jr.key(0))
+    with pytest.raises(ValueError, match="has 2 numbers"):
+        fit_koopman(net, equation, [Gaussian([0.0], 1.0)], updates=1, key=jr.key(0))
+    with pytest.raises(ValueError, match="Give anchors"):
+        Recipe(normaliser=Absolute())
+    with pytest.raises(ValueError, match="2 states or more"):
+        Recipe(batch=1)
