@@ -19,3 +19,33 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="slow: runs in `make test-all`"))
+
+
+@pytest.fixture(scope="session")
+def gut_face():
+    """`(flow, E, C, saddle)`: the seven genera among which E and C have a boundary."""
+    import jax.numpy as jnp
+
+    from slowpoint.core.precision import float64
+    from slowpoint.recordings.gut import gut
+    from slowpoint.worlds.lotka_volterra import face, LotkaVolterra
+
+    data = gut()
+    with float64():
+        whole = LotkaVolterra(jnp.asarray(data.growth), jnp.asarray(data.interactions))
+        world = face(whole, data.face)
+    ends = (data.steady(letter)[data.face] for letter in "EC")
+    return world, *ends, data.saddle[data.face]
+
+
+@pytest.fixture(scope="session")
+def coarse_net():
+    """Three units, two memories, no symmetry, and steps so long that its map differs."""
+    import jax.numpy as jnp
+
+    from slowpoint.cells.vanilla import Vanilla
+
+    recurrent = jnp.array([[2.2, -0.6, 0.3], [0.8, -0.9, 0.5], [-0.4, 0.7, 0.2]])
+    bias = jnp.array([0.15, -0.3, 0.2])
+    nothing = (jnp.zeros((3, 0)), bias, jnp.zeros((1, 3)), jnp.zeros(1))
+    return Vanilla(recurrent, *nothing, dt=0.9, form="rate")
