@@ -48,7 +48,7 @@ class Separatrix(eqx.Module):
 
     def side(self, states: Float[Numbers, "... state"]) -> Int[np.ndarray, "..."]:
         """1 on the side of `attractors[1]`, -1 on that of `attractors[0]`, 0 in between."""
-        return np.sign(np.nan_to_num(self.value(states))).astype(int)
+        return np.asarray(np.sign(np.nan_to_num(self.value(states))), int)
 
     def normal(self, states: Float[Numbers, "... state"]) -> Float[np.ndarray, "... state"]:
         """Unit vectors across the surface, towards the positive side."""
