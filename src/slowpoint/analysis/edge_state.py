@@ -31,6 +31,7 @@ INNER = 7  # states tried inside a bracket at once
 ROUNDS = 12  # of bisecting and following
 LONGEST = 20_000  # ticks followed in a round
 SLOW = 1e-4  # speed at which Newton takes over, in units of the median speed between the ends
+ASLEEP = 1e-12  # speed, in the same units, at which no more is followed
 PARTED = 1e-3  # how far apart the two sides may drift, in units of their first distance
 
 
@@ -174,7 +175,9 @@ def _follow(chase: _Chase, pair: np.ndarray):
         pair = chase.bracket(pair)
         width = float(np.linalg.norm(pair[1] - pair[0]))
         with float64():
-            apart, state, speed = _run_on(system, u, jnp.asarray(pair), PARTED * first)
+            apart, state, speed = _run_on(
+                system, u, jnp.asarray(pair), PARTED * first, ASLEEP * usual
+            )
         speed = float(speed)
         if speed / usual < slowest:
             best, slowest = np.asarray(state), speed / usual
@@ -188,8 +191,8 @@ def _speeds(system: System, hold, states):
 
 
 @eqx.filter_jit
-def _run_on(system: System, hold, pair, parted):
-    """The pair while it is together: `(last pair, slowest middle, its speed)`."""
+def _run_on(system: System, hold, pair, parted, asleep):
+    """The pair while it is together and awake: `(last pair, slowest middle, its speed)`."""
     speed = lambda x: jnp.linalg.norm(system.velocity(x, hold))
 
     def tick(carry):
@@ -201,8 +204,9 @@ def _run_on(system: System, hold, pair, parted):
         return number + 1, pair, best, jnp.minimum(now, least)
 
     def together(carry):
-        number, pair, _, _ = carry
-        return (number < LONGEST) & (jnp.linalg.norm(pair[1] - pair[0]) < parted)
+        number, pair, _, least = carry
+        near = jnp.linalg.norm(pair[1] - pair[0]) < parted
+        return (number < LONGEST) & near & (least > asleep)
 
     start = (0, pair, pair[0], jnp.inf)
     _, pair, best, least = jax.lax.while_loop(together, tick, start)
