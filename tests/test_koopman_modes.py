@@ -150,7 +150,7 @@ def test_the_double_well_in_one_and_three_dimensions():
     for size in (1, 3):
         corner, wells = np.full(size, 1.8), np.zeros((2, size))
         wells[:, 0] = [-1, 1]
-        states = mode_states(-corner, corner, np.zeros(size), wells)
+        states = mode_states(-corner, corner, np.zeros(size), wells, counts=(2000, 400))
         features = gaussian_grid(-corner, corner)
         equation = Equation(Bistable(size=size), NONE, 1.0)
         psi = koopman_modes(features, equation, states).psi(features)
