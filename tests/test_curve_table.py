@@ -10,7 +10,7 @@ from slowpoint.analysis.curve_table import curve_table, gaps, stacked
 from slowpoint.analysis.curve_test import crossings
 from slowpoint.analysis.curves import hermite_curves
 from slowpoint.analysis.mountain_pass import mountain_pass
-from slowpoint.analysis.pullback import Hyperplane, Pullback
+from slowpoint.analysis.pullback import Hyperplane, Pullback, PulledBack
 from slowpoint.core.precision import float64
 from slowpoint.worlds.bistable import Bistable
 
@@ -27,6 +27,7 @@ def shifted(edge):
 def bistable():
     around = mountain_pass(Bistable(2, 0), np.zeros(2))
     plane = Hyperplane().make(around, None).field
+    assert isinstance(plane, PulledBack)
     with float64():
         off = dataclasses.replace(plane, saddle=plane.saddle.at[0].set(SHIFT))
     fields = [plane, Pullback(0.5).make(around, None).field, off]

@@ -1,7 +1,7 @@
 """How far are zeros from the truth, and how does that shrink with the time pulled back?"""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 
@@ -31,4 +31,17 @@ def decay(
         law = error[-1] * np.exp(-slope * (t - t[-1]))
         ax.plot(t, law, ":", lw=1, color=colour)
     ax.set(yscale="log", xlabel="time pulled back", ylabel="median distance / D")
+    return ax
+
+
+def against(
+    ax: Axes,
+    sizes: Int[np.ndarray, " size"],
+    values: Float[np.ndarray, "size field"],
+    names: tuple[str, ...],
+) -> Axes:
+    """One line per field over sizes, both axes logarithmic."""
+    for name, column in zip(names, values.T):
+        ax.plot(sizes, np.maximum(column, FINEST), "o-", ms=3, lw=1, label=name)
+    ax.set(xscale="log", yscale="log")
     return ax
