@@ -1,6 +1,7 @@
 """Is this the same system as the one a saved result belongs to?"""
 
 import hashlib
+import re
 
 import equinox as eqx
 import jax
@@ -22,4 +23,4 @@ def fingerprint(system: System) -> str:
 
 def _words(structure: str) -> str:
     """The structure without the addresses that functions are printed with."""
-    return structure.partition(" at 0x")[0] if " at 0x" in structure else structure
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", structure)
