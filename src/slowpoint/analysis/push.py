@@ -49,7 +49,7 @@ class Push(Result):
     norm: float  # its length
     turns: int  # of the best start's ray, until it met the normal
     cosine: float  # between the push and the normal where it crosses; 1 at a minimum
-    basin: int  # attractor of the start: row of `separatrix.attractors`; -1: neither
+    basin: int  # of the start: row of `separatrix.attractors`; below 0: what Referee says
     crosses: bool  # at 1.001 of its norm, by simulation
     holds: bool  # comes back at 0.999
     other_clock: bool  # whether it crosses at 1.001 under the other clock too
@@ -131,7 +131,8 @@ def smallest_push(
     around = separatrix.around
     start = separatrix.checked(np.asarray(start, float))
     mask = np.ones(len(start), bool) if mask is None else np.asarray(mask, bool)
-    low = np.full(len(start), -np.inf) if lower is None else lower * np.ones(len(start))
+    low = np.asarray(-np.inf if lower is None else lower, float)
+    low = np.full(len(start), low) if low.ndim == 0 else low
     if start.ndim != 1 or mask.shape != start.shape or np.shape(low) != start.shape:
         raise ValueError(
             f"start has shape {start.shape}, mask {mask.shape}, lower {np.shape(low)}: give "
