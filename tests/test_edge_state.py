@@ -65,7 +65,7 @@ class Flip(Map):
 
 
 @given(a=SIGNS, b=SIGNS, up=ANY, down=ANY)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 def test_the_edge_of_a_double_well_is_its_saddle(a, b, up, down):
     edge = edge_state(AffineBistable(), np.array([-a - up, up]), np.array([b - down, down]))
     assert edge.code == 0
