@@ -9,6 +9,7 @@ import optax
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from slowpoint.analysis.field import values
 from slowpoint.analysis.koopman import (
     Absolute,
     AllPairs,
@@ -18,7 +19,6 @@ from slowpoint.analysis.koopman import (
     Permuted,
     ratio_loss,
     residual,
-    values,
 )
 from slowpoint.analysis.koopman_fit import (
     Anchors,

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from slowpoint.analysis.koopman import Equation, ratio_loss, values
+from slowpoint.analysis.field import values
+from slowpoint.analysis.koopman import Equation, ratio_loss
 from slowpoint.analysis.koopman_modes import gaussian_grid, koopman_modes, mode_states
 from slowpoint.core.precision import float64
 from slowpoint.core.system import Flow

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from slowpoint.analysis.koopman import Psi
 from slowpoint.analysis.referee import fitting, pieces
-from slowpoint.core.precision import float64
+from slowpoint.core.precision import float64, widen
 
 Numbers = Array | np.ndarray
 
@@ -30,32 +31,38 @@ class Field(eqx.Module):
         """Its numbers without its system, for a file; `unpack` of its class reads them."""
 
 
-def values(field: Field, states: Float[Numbers, "... state"]) -> Float[np.ndarray, "..."]:
-    """The field at every state (all leading axes are samples)."""
-    return _over(_values, field, states).reshape(np.shape(states)[:-1])
+def values(psi: Psi, states: Float[Numbers, "... state"]) -> Float[np.ndarray, "..."]:
+    """A field, or any function of one state, at every state, in float64.
+
+    All leading axes are samples; those of what `psi` returns come after them.
+    """
+    return _over(_values, psi, states)
 
 
 def gradients(
     field: Field, states: Float[Numbers, "... state"]
 ) -> Float[np.ndarray, "... state"]:
     """The derivative of the field at every state."""
-    return _over(_gradients, field, states).reshape(np.shape(states))
+    return _over(_gradients, field, states)
 
 
-def _over(many, field: Field, states) -> np.ndarray:
-    rows = np.asarray(states, np.float64).reshape(-1, np.shape(states)[-1])
+def _over(many, psi: Psi, states: Numbers) -> np.ndarray:
+    *samples, size = np.shape(states)
+    rows = np.asarray(states, np.float64).reshape(-1, size)
     parts = []
-    for piece in pieces(np.arange(len(rows))):
+    for piece in pieces(np.arange(len(rows))) or [np.zeros(0, int)]:
         padding = [(0, fitting(len(piece)) - len(piece)), (0, 0)]
+        how = {"mode": "edge"} if len(piece) else {}
+        padded = np.pad(rows[piece], padding, **how)
         with float64():
-            padded = jnp.asarray(np.pad(rows[piece], padding, mode="edge"))
-            parts.append(np.asarray(many(field, padded))[: len(piece)])
-    return np.concatenate(parts) if parts else np.zeros(0)
+            parts.append(np.asarray(many(widen(psi), jnp.asarray(padded)))[: len(piece)])
+    whole = np.concatenate(parts)
+    return whole.reshape((*samples, *whole.shape[1:]))
 
 
 @eqx.filter_jit
-def _values(field: Field, rows):
-    return jax.vmap(field)(rows)
+def _values(psi: Psi, rows):
+    return jax.vmap(psi)(rows)
 
 
 @eqx.filter_jit

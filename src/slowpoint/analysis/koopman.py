@@ -17,7 +17,6 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from slowpoint.core.precision import float64, to_numpy, widen
 from slowpoint.core.system import System
 
 Numbers = Array | np.ndarray
@@ -179,14 +178,3 @@ def ratio_loss(
 def balance(values: Float[Array, "sample ..."]) -> Float[Array, ""]:
     """|mean / std| of psi: large when it has one sign; the mean over outputs."""
     return jnp.abs(values.mean(axis=0) / values.std(axis=0)).mean()
-
-
-@eqx.filter_jit
-def _of_rows(psi, states):
-    return jax.vmap(psi)(states)
-
-
-def values(psi: Psi, states: Float[Numbers, "sample state"]) -> Float[np.ndarray, "sample ..."]:
-    """psi at rows of states, in float64."""
-    with float64():
-        return to_numpy(_of_rows(widen(psi), jnp.asarray(states, jnp.float64)))
