@@ -1,0 +1,213 @@
+"""Does every flip of one bit have a boundary of its own, and does one field tell its sides?
+
+Networks of 3 units learn the 2-bit flip-flop: four memories on a ring, a saddle between every
+two that differ in one bit. A field per saddle is judged near its edge of the ring: on curves
+from memory to memory, on the states there that end in one of the two.
+
+Paper: Dabholkar and Barak 2025, arXiv:2505.15231, the two zero surfaces of the 2-bit flip-flop.
+Takes: 30 s quick, 3 min full
+"""
+
+import dataclasses
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+import pydantic
+from jaxtyping import Float, Int
+
+from slowpoint.analysis.curve_table import curve_table, CurveTable, stacked
+from slowpoint.analysis.curve_test import crossings
+from slowpoint.analysis.curves import hermite_curves
+from slowpoint.analysis.edge_state import edge_state, EdgeState
+from slowpoint.analysis.field import Field
+from slowpoint.analysis.how import How
+from slowpoint.analysis.learned import Network
+from slowpoint.analysis.mountain_pass import mountain_pass
+from slowpoint.analysis.pullback import Hyperplane, Pullback
+from slowpoint.analysis.referee import Referee, referee, resolved
+from slowpoint.cells.gru import GRU
+from slowpoint.core.claim import at_least, at_most, Claim, equal
+from slowpoint.core.clock import on_clock
+from slowpoint.core.result import Result
+from slowpoint.core.rollout import rollout
+from slowpoint.core.settings import Settings as Base
+from slowpoint.core.system import System
+from slowpoint.learning.train import train
+from slowpoint.plots.distances import histogram
+from slowpoint.plots.style import row
+from slowpoint.tasks.flipflop import FlipFlop, PerStep
+
+HOLD = np.zeros(2)
+WORDS = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]], float)  # neighbours differ in one bit
+EDGES = [(i, (i + 1) % 4) for i in range(4)]
+QUIET = 200  # steps after a pulse, until a memory rests
+HOWS = ("hyperplane", "pull-back", "Koopman net")
+
+
+class Settings(Base):
+    networks: int = pydantic.Field(default=5, ge=1, description="trained from other seeds")
+    units: int = pydantic.Field(default=3, ge=2, description="of the GRU, N")
+    updates: int = pydantic.Field(default=1500, ge=10, description="gradient steps")
+    learning_rate: float = pydantic.Field(default=1e-2, gt=0, description="Adam's, at first")
+    trials: int = pydantic.Field(default=256, ge=8, description="fresh trials that test it")
+    curves: int = pydantic.Field(default=50, ge=2, description="along every edge")
+    spread: float = pydantic.Field(default=2.0, gt=0, description="of their tangents, rho")
+    width: float = pydantic.Field(default=1e-6, gt=0, description="of a crossing, in D")
+    learning: int = pydantic.Field(default=2000, ge=0, description="updates of a Koopman net")
+
+
+QUICK = Settings(networks=1, updates=600, curves=40, learning=0)
+
+
+class Edges(Result):
+    """The ring of every network under the flow; rates per step of the network."""
+
+    accuracy: Float[np.ndarray, " network"]  # share of outputs of the right sign
+    codes: Int[np.ndarray, "network edge"]  # 0: a saddle with one way down into each
+    words: Int[np.ndarray, " network"]  # memories whose outputs have the signs of their word
+    growing: Float[np.ndarray, "network edge"]  # lambda_u
+    third: Float[np.ndarray, "network edge"]  # share of the states that end in neither memory
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    edges: Edges
+    table: CurveTable  # network x edge x (hyperplane, pull-back, Koopman net)
+
+
+def run(settings: Settings) -> Results:
+    begin, learn, ask, *keys = jr.split(jr.key(settings.seed), 5)
+    task = FlipFlop(bits=2, steps=50, timing=PerStep(0.1))
+    nets = _train(settings, task, begin, learn)
+    parts = [jr.split(key, (settings.networks, len(EDGES))) for key in keys]
+    found = [_ring(settings, net, *part) for net, *part in zip(nets, *parts)]
+    accuracy = [float(_marked(net, task, jr.split(ask, settings.trials))) for net in nets]
+    rows: dict[str, Any] = {
+        name: np.array([one[name] for one, _ in found]) for name in found[0][0]
+    }
+    tables = stacked([table for _, table in found])
+    return Results(Edges(accuracy=np.array(accuracy), **rows), tables)
+
+
+def _train(settings: Settings, task: FlipFlop, begin, learn) -> list[GRU]:
+    fall = optax.cosine_decay_schedule(settings.learning_rate, settings.updates)
+    training = train(
+        jax.vmap(lambda key: GRU.random(settings.units, 2, 2, key=key))(
+            jr.split(begin, settings.networks)
+        ),
+        task,
+        updates=settings.updates,
+        key=jr.split(learn, settings.networks),
+        batch=64,
+        optimiser=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(fall)),
+    )
+    return [training.replicate(i).system for i in range(settings.networks)]
+
+
+@eqx.filter_jit
+def _marked(net: System, task: FlipFlop, keys):
+    def one(key):
+        trial = task.trial(key)
+        return task.accuracy(trial, rollout(net, trial.start, trial.inputs))
+
+    return jax.vmap(one)(keys).mean()
+
+
+@eqx.filter_jit
+def _left(net: System, words):
+    """`(states, outputs)` where a pulse of every word leaves the network."""
+
+    def one(word):
+        pulse = jnp.zeros((QUIET, 2)).at[0].set(word)
+        path = rollout(net, jnp.zeros(0), pulse)
+        return path.states[-1], path.outputs[-1]
+
+    return jax.vmap(one)(words)
+
+
+def _ring(settings: Settings, net: GRU, draw, teach) -> tuple[dict[str, Any], CurveTable]:
+    memories, outputs = (np.asarray(a, float) for a in _left(net, jnp.asarray(WORDS)))
+    edges = [
+        edge_state(net, memories[a], memories[b], hold=HOLD, clock="flow") for a, b in EDGES
+    ]
+    ends = np.stack([edge.ends[0] for edge in edges])
+    judge = referee(resolved(on_clock(net, "flow"), ends, HOLD), ends, HOLD)
+    found = [_edge(settings, net, judge, *one) for one in zip(range(4), edges, draw, teach)]
+    ring = {
+        "codes": [edge.code for edge in edges],
+        "words": int((np.sign(outputs) == WORDS).all(axis=1).sum()),
+        "growing": [float(edge.rates[0].real) for edge in edges],
+        "third": [third for third, _ in found],
+    }
+    return ring, stacked([table for _, table in found])
+
+
+def _edge(
+    settings: Settings, net: GRU, judge: Referee, number: int, edge: EdgeState, draw, teach
+):
+    """`(share of states that end in a third memory, table)` of one flip of one bit."""
+    a, b = EDGES[number]
+    curves = hermite_curves(
+        *judge.attractors[[a, b]], count=settings.curves, spread=settings.spread, key=draw
+    )
+    size = float(np.linalg.norm(judge.attractors[a] - judge.attractors[b]))
+    truth = crossings(curves, judge, width=settings.width * size)
+    fields, up = _fields(settings, net, edge, judge, teach)
+    down = a + b - up
+    table = curve_table(fields, curves, truth, positive=up, negative=down)
+    return float((~np.isin(truth.labels, [a, b])).mean()), table
+
+
+def _fields(
+    settings: Settings, net: GRU, edge: EdgeState, judge: Referee, key
+) -> tuple[list[Field], int]:
+    """`(fields of this edge, memory on their positive side)`."""
+    around = mountain_pass(net, edge.state, hold=HOLD, clock="flow")
+    hows: list[How] = [Hyperplane(), Pullback()]
+    if settings.learning:
+        hows.append(Network(updates=settings.learning))
+    return [how.make(around, key).field for how in hows], int(judge(around.ends[1:])[0])
+
+
+def claims(results: Results) -> list[Claim]:
+    edges, table = results.edges, results.table
+    count = edges.codes.size
+    rows = dict(zip(HOWS, np.moveaxis(table.agreement, -1, 0)))
+    found = [
+        at_least("accuracy of the worst network", edges.accuracy.min(), 0.98),
+        equal("memories that output their word", edges.words.sum(), count),
+        equal("flips of one bit with a saddle between", (edges.codes == 0).sum(), count),
+        at_least("pull-back: least agreement near an edge", rows["pull-back"].min(), 0.98),
+        _told("hyperplane: least agreement near an edge", rows["hyperplane"].min()),
+        _told("pull-back: largest median distance / D", table.median[..., 1].max()),
+        _told("hyperplane: largest median distance / D", table.median[..., 0].max()),
+        _told("largest share of states that end in a third memory", edges.third.max()),
+    ]
+    if "Koopman net" in rows:
+        nets = rows["Koopman net"]
+        found += [
+            _told("Koopman net: least agreement near an edge", nets.min()),
+            _told("Koopman net: median agreement near an edge", np.median(nets)),
+        ]
+    return found
+
+
+def _told(says: str, value) -> Claim:
+    """A number that is reported; nothing is known that it should keep to."""
+    return at_most(says, value, np.inf)
+
+
+def draw(results: Results):
+    figure, axes = row(2)
+    far = np.moveaxis(results.table.distances, -2, 0)
+    wrong = np.moveaxis(1 - results.table.agreement, -1, 0)
+    histogram(axes[0], {name: one.ravel() for name, one in zip(HOWS, far)})
+    histogram(axes[1], {name: one.ravel() for name, one in zip(HOWS, wrong)})
+    axes[0].legend(fontsize=6)
+    axes[1].set(xlabel="share of states on the wrong side", ylabel="edges")
+    return figure
