@@ -49,14 +49,14 @@ def gradients(
 def _over(many, psi: Psi, states: Numbers) -> np.ndarray:
     *samples, size = np.shape(states)
     rows = np.asarray(states, np.float64).reshape(-1, size)
+    count = len(rows)
+    rows = rows if count else np.zeros((1, size))  # what comes out has its shape even so
     parts = []
-    for piece in pieces(np.arange(len(rows))) or [np.zeros(0, int)]:
-        padding = [(0, fitting(len(piece)) - len(piece)), (0, 0)]
-        how = {"mode": "edge"} if len(piece) else {}
-        padded = np.pad(rows[piece], padding, **how)
+    for piece in pieces(np.arange(len(rows))):
+        padded = np.pad(piece, (0, fitting(len(piece)) - len(piece)), mode="edge")
         with float64():
-            parts.append(np.asarray(many(widen(psi), jnp.asarray(padded)))[: len(piece)])
-    whole = np.concatenate(parts)
+            parts.append(np.asarray(many(widen(psi), jnp.asarray(rows[padded])))[: len(piece)])
+    whole = np.concatenate(parts)[:count]
     return whole.reshape((*samples, *whole.shape[1:]))
 
 
