@@ -3,10 +3,12 @@
 Tanh networks of 32 to 512 units learn the 1-bit flip-flop. On the same random curves between
 the memories: the saddle's hyperplane, the same pulled back, and a deep Koopman network, each by
 its distance to the simulated crossings over that of the memories, its agreement with the
-basins, and its CPU seconds.
+basins, and its CPU seconds. Found on one network a size: the hyperplane errs by .0022 to .0056
+(median) and the Koopman net by .0021 to .0037, neither with a trend; the pull-back by less than
+1e-5 at every size, for 0.1 to 10 CPU seconds per 1,600 states (the net: 9 to 30, to train).
 
 Paper: Dabholkar and Barak 2025, arXiv:2505.15231, the flip-flop networks of 32 to 512 units.
-Takes: 40 s quick, 15 min full
+Takes: 40 s quick, 5 min full
 """
 
 import dataclasses
