@@ -4,8 +4,8 @@ Two flows of paper and flip-flop networks of two units that we train. The truth 
 manifold of the saddle, followed backward; every method's zero set is measured against it.
 
 The saddle's hyperplane, pulled back along the flow, needs no training and is by far the
-nearest: 1e-6 to 1e-5 on every system. The eigenproblem comes to 4e-4 on Duffing. At an attractor
-its answer has a pole of order rate(saddle) / rate(attractor), and errs the more, the steeper:
+nearest: 1e-7 to 1e-5 on every system. The eigenproblem comes to 4e-4 on Duffing. Its answer has
+a pole of order rate(saddle) / rate(attractor) at an attractor, and errs the more, the steeper:
 .001 at order 1, .012 at 1.9, and in GRUs near a fold (order 4 and more, other seeds) it is
 wrong, as it is when it must hold at the attractors too. Small networks come to 1e-4 to 5e-3 by
 least squares, to 1e-3 to .02 by descent. R² of the paper's curve test says .9997 of a

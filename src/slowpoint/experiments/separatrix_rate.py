@@ -2,13 +2,13 @@
 
 The Duffing oscillator, the eigenproblem of the ratio loss, one fit for each rate lambda, from a
 hundredth of the saddle's unstable rate to a hundred times it. Only near the saddle's own rate
-is the boundary right, and there the answer is also far better than the next one. At ten and
+is the boundary right, and there the answer is also far better than the next one. At ten or
 more times that rate the loss is smaller than at the right one and the contour wrong, in tens of
 pieces: far too many functions solve the equation there, and a small loss means nothing.
 
 Paper: Dabholkar and Barak 2025, arXiv:2505.15231, the choice of lambda (they keep lambda = 1
 and rescale time).
-Takes: 12 s quick, 25 s full
+Takes: 12 s quick, 32 s full
 """
 
 import dataclasses

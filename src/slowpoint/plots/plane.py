@@ -29,6 +29,14 @@ def zeros(ax: Axes, contours: dict[str, Segments], order: list[str]) -> Axes:
     return ax
 
 
+def heights(ax: Axes, field: Float[np.ndarray, "y x"], reach: float) -> Axes:
+    """A field within -1 and 1 over the square of half-width `reach`, with its zero set."""
+    extent = (-reach, reach, -reach, reach)
+    ax.imshow(field, extent=extent, origin="lower", cmap="RdBu", vmin=-1, vmax=1)
+    ax.contour(field, levels=[0.0], extent=extent, colors="black", linewidths=0.8)
+    return ax
+
+
 def rests(
     ax: Axes, attractors: Float[np.ndarray, "side 2"], saddle: Float[np.ndarray, "2"]
 ) -> Axes:
