@@ -33,6 +33,12 @@ States = Annotated[
 Hold = Annotated[
     str | None, typer.Option(metavar="0,0,1|FILE", help="The constant input (zeros).")
 ]
+Units = Annotated[
+    str | None,
+    typer.Option(
+        metavar="0,3,5-9|FILE.npy", help="Units that may be stimulated: a push with only these."
+    ),
+]
 Nonlinearity = Annotated[
     str | None, typer.Option(metavar="NAME", help="Of an nn.RNN: tanh (assumed) or relu.")
 ]
@@ -108,6 +114,7 @@ def explain(
     network: Network,
     states: States = None,
     hold: Hold = None,
+    units: Units = None,
     nonlinearity: Nonlinearity = None,
     dt: Tick = None,
     seed: Seed = 0,
@@ -117,10 +124,12 @@ def explain(
     folder = out or RUNS / network.stem
     with in_plain_words("explain", network, "...", "--out", folder):
         from slowpoint.report.numbers import read_hold, read_states
+        from slowpoint.report.units import read_units
 
         given = {
             "states": None if states is None else read_states(states),
             "hold": None if hold is None else read_hold(hold),
+            "units": None if units is None else read_units(units),
         }
 
         import jax.random as jr

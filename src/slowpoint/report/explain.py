@@ -10,10 +10,11 @@ import time
 
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from slowpoint.analysis.basins import Basins, basins
 from slowpoint.analysis.coverage import Coverage
+from slowpoint.analysis.flips import Flips, flips
 from slowpoint.analysis.geometry import participation_ratio, PCA, pca
 from slowpoint.analysis.methods import LevenbergMarquardt, Newton
 from slowpoint.analysis.points import FixedPoints, union
@@ -25,6 +26,7 @@ from slowpoint.core.chance import generator
 from slowpoint.core.result import save_all
 from slowpoint.core.system import Flow, System
 from slowpoint.core.wrap import Sampled
+from slowpoint.report.units import as_mask
 
 Numbers = Array | np.ndarray
 SLOW_UNITS = 256  # above it the full Hessian of q takes minutes, and slow points are left out
@@ -38,6 +40,7 @@ class Findings:
     coverage: Coverage
     topology: Topology
     basins: Basins
+    flips: Flips
     frame: PCA
     visited: Visited
 
@@ -64,21 +67,24 @@ def explain(
     key: PRNGKeyArray,
     hold: Float[Numbers, " input"] | None = None,
     states: Float[Numbers, "... state"] | None = None,
+    units: Int[Numbers, " unit"] | None = None,
     seconds: float = 80.0,
     quiet: bool = False,
 ) -> Explanation:
-    """Fixed and slow points of `system` under `hold` (zeros), who is whose neighbour, basins.
+    """Points of `system` under `hold` (zeros), who is whose neighbour, basins, smallest pushes.
 
     `states` are states the network visits on its task; without them it is driven by random
-    inputs. What a large network does not get done in `seconds` is left undecided, and said.
-    A Flow is explained as the Euler steps it was trained with. Raises ValueError when sizes
-    disagree.
+    inputs. `units` are the numbers of those that may be stimulated: a second push changes
+    only them. What a large network does not get done in `seconds` is left undecided, and
+    said. A Flow is explained as the Euler steps it was trained with. Raises ValueError when
+    sizes disagree.
     """
     say = _Progress(quiet)
     end = time.monotonic() + seconds
     left = lambda share: share * max(0.0, end - time.monotonic())
     system, hold, notes = _settled_question(system, hold)
-    drive, look, part, pick, some = jr.split(key, 5)
+    mask = None if units is None else as_mask(np.asarray(units), system.state_size)
+    drive, look, part, pick, some, cross = jr.split(key, 6)
     say("driving the network")
     visited = visit(system, hold, key=drive)
     cloud = visited.states.reshape(-1, system.state_size)
@@ -103,9 +109,12 @@ def explain(
     stable = points.states[graph.attractors]
     say("measuring the basins")
     rows = generator(some).choice(len(cloud), min(len(cloud), 200), replace=False)
-    shares = basins(system, cloud[rows], stable, hold, seconds=left(1.0))
+    shares = basins(system, cloud[rows], stable, hold, seconds=left(0.5))
+    say("crossing the separatrices")
+    limits = {"seconds": left(1.0), "key": cross}
+    ways = flips(system, points, graph, hold, mask=mask, **limits)
     frame = pca(np.vstack([cloud, points.states]))
-    findings = Findings(points, found.coverage, graph, shares, frame, visited)
+    findings = Findings(points, found.coverage, graph, shares, ways, frame, visited)
     say("")
     ratio = participation_ratio(cloud)
     return Explanation(findings, system, tuple(notes), found.rounds, found.stopped, ratio)

@@ -6,7 +6,7 @@ import pathlib
 from typing import TypedDict
 
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Float, Int, PRNGKeyArray
 
 from slowpoint.report.explain import explain
 from slowpoint.report.explanation import write
@@ -29,6 +29,7 @@ def explain_file(
     reading: Reading,
     states: Float[np.ndarray, "... state"] | None = None,
     hold: Float[np.ndarray, " input"] | None = None,
+    units: Int[np.ndarray, " unit"] | None = None,
 ) -> pathlib.Path:
     """Explain the network in the file `network`; Results and report.html go into `out`.
 
@@ -37,7 +38,7 @@ def explain_file(
     """
     system, source = read(network, **reading)
     with replacing_folder(out) as folder:
-        found = explain(system, key=key, hold=hold, states=states)
+        found = explain(system, key=key, hold=hold, states=states, units=units)
         notes = (source.summary(), *source.assumed, *found.notes)
         found = dataclasses.replace(found, notes=notes)
         page = write(found, folder, title=pathlib.Path(network).name)

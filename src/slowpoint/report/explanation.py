@@ -13,6 +13,7 @@ from slowpoint.plots.states import states_3d, states_3d_html, variance_shown
 from slowpoint.plots.style import blank, png
 from slowpoint.report.about import versions
 from slowpoint.report.explain import Explanation
+from slowpoint.report.flipping import flip_doubts, flip_summary, flipping
 from slowpoint.report.page import write_page
 from slowpoint.report.parts import Items, Live, Picture, Section, Table, Words
 
@@ -32,7 +33,7 @@ def explanation_page(
     explanation: Explanation, path: str | os.PathLike, title: str
 ) -> pathlib.Path:
     """Write the page of `explanation` to `path`."""
-    system = explanation.system
+    system, found = explanation.system, explanation.findings
     lead = (
         f"{type(system).__name__}, {system.state_size} numbers of state, {system.input_size} "
         f"inputs, {system.output_size} outputs, one step stands for {system.dt:g} of time. "
@@ -46,6 +47,7 @@ def explanation_page(
         _modes(explanation),
         _neighbours(explanation),
         _basins(explanation),
+        flipping(found.flips, found.topology.attractors, system.dt),
         _how(explanation),
     ]
     foot = ", ".join(f"{name} {number}" for name, number in versions().items())
@@ -80,6 +82,7 @@ def summary(explanation: Explanation) -> list[str]:
             f"Slowest time constants of the memories: {low:.3g} to {high:.3g} of time "
             f"({low / explanation.system.dt:.3g} to {high / explanation.system.dt:.3g} steps)."
         )
+    sentences += flip_summary(found.flips)
     if points.degenerate.any():
         sentences.append(
             f"{int(points.degenerate.sum())} points are degenerate: they belong to a line or "
@@ -96,6 +99,7 @@ def _doubts(explanation: Explanation) -> list[Words]:
     labels = explanation.findings.topology.attractor
     if lost := int((labels < 0).sum()):
         doubts.append(f"{lost} of {len(labels)} runs from saddles ended at no known attractor")
+    doubts += flip_doubts(explanation.findings.flips)
     if not doubts:
         return [Words("Nothing speaks against this set of points being complete.", "note")]
     return [Words("Perhaps incomplete: " + "; ".join(doubts) + ".", "warn")]
