@@ -224,8 +224,8 @@ def _iterate(ways: _Ways, first: np.ndarray) -> _Rays:
             normal = ways.normals(states[better])
             straight = _alignment(change[better], normal, ways.floor)
             rays.keep(row, ray[better], length[better], change[better], normal, straight)
-        rays.turn[active] = np.where(better, np.minimum(1, 2 * rays.turn[active]), 0.3)
-        rays.turn[active[~better]] *= rays.turn[active[~better]]
+        turn = rays.turn[active]
+        rays.turn[active] = np.where(better, np.minimum(1, 2 * turn), turn / 4)
         lost = np.isnan(rays.norm) | (rays.turn < 1e-3)
         active = active[~lost[active] & ~(rays.cosine[active] > 1 - ALIGNED)]
         ray = rays.next(active)
