@@ -20,10 +20,10 @@ def fitted():
 
 
 def test_the_recipe_walks_to_where_the_field_is_small(fitted):
-    """That is the plane, one away; where q < 0.1 counts, a tenth of the way may be left."""
+    """That is the plane; where q < 0.1 counts, some of the way may be left."""
     found = push_by_descent(START, fitted, key=jr.key(0))
     assert found.arrived == (found.q < 0.1).sum() == 5
-    assert 0.8 < found.norm < 1.2
+    assert abs((START + found.vector)[0]) < 0.2
     assert found.norm == found.norms.min()
     assert found.norm == pytest.approx(np.linalg.norm(found.vector))
     assert found.crosses == ((START + found.vector)[0] < 0)
