@@ -39,9 +39,13 @@ def against(
     sizes: Int[np.ndarray, " size"],
     values: Float[np.ndarray, "size field"],
     names: tuple[str, ...],
+    *,
+    floor: float = FINEST,
 ) -> Axes:
-    """One line per field over sizes, both axes logarithmic."""
+    """One line per field over sizes, axes logarithmic; less than `floor` is drawn there."""
     for name, column in zip(names, values.T):
-        ax.plot(sizes, np.maximum(column, FINEST), "o-", ms=3, lw=1, label=name)
+        ax.plot(sizes, np.maximum(column, floor), "o-", ms=3, lw=1, label=name)
     ax.set(xscale="log", yscale="log")
+    ax.set_xticks(sizes, [str(size) for size in sizes])
+    ax.minorticks_off()
     return ax
