@@ -17,7 +17,15 @@ from test_contracts import check_system, check_task
 from slowpoint.cells.gru import GRU
 from slowpoint.cells.linear import Linear
 from slowpoint.cells.vanilla import Vanilla
-from slowpoint.core.claim import at_least, at_most, Claim, equal, load_claims, save_claims
+from slowpoint.core.claim import (
+    at_least,
+    at_most,
+    Claim,
+    equal,
+    load_claims,
+    reported,
+    save_claims,
+)
 from slowpoint.core.clock import Continuous, on_clock, RungeKutta
 from slowpoint.core.closed_loop import ClosedLoop
 from slowpoint.core.files import replacing
@@ -255,6 +263,16 @@ def test_settings_are_frozen_and_closed():
 def test_a_claim_holds_or_fails(claim, holds):
     assert claim.holds() is holds
     assert claim.verdict("quick") == claim.verdict("full") == ("holds" if holds else "fails")
+
+
+@pytest.mark.parametrize("value", [1.5, math.inf, math.nan])
+def test_a_number_without_a_bar_is_never_judged(value, tmp_path):
+    claim = reported("how large it is", value)
+    assert claim.verdict("quick") == claim.verdict("full") == "reported"
+    assert not claim.holds()
+    assert claim.line("full") == f"reported how large it is: {value:.6g}"
+    save_claims(tmp_path / "claims.json", [claim], "full")
+    assert load_claims(tmp_path / "claims.json")[0]["verdict"] == "reported"
 
 
 def test_a_bar_of_the_full_scale_is_only_reported_in_a_quick_run():

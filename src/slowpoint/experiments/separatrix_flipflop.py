@@ -36,7 +36,7 @@ from slowpoint.analysis.push import smallest_push
 from slowpoint.analysis.push_cone import crossing_nearby
 from slowpoint.analysis.separatrix import Separatrix, separatrix
 from slowpoint.cells.vanilla import Vanilla
-from slowpoint.core.claim import at_least, at_most, Claim, equal
+from slowpoint.core.claim import at_least, at_most, Claim, equal, reported
 from slowpoint.core.clock import Clock
 from slowpoint.core.precision import float64
 from slowpoint.core.result import Result
@@ -238,12 +238,12 @@ def claims(results: Results) -> list[Claim]:
         at_least("flow: least agreement", flow.agreement[:, -1].min(), 0.999),
         at_most("map: largest median distance / D", steps.median[:, -1].max(), 1e-3),
         at_least("map: least agreement", steps.agreement[:, -1].min(), 0.999),
-        _told("map: least R2 over single crossings, .5/lambda_u", _single(steps)),
-        _told("hyperplane: least R2 over single crossings", _single(flow, 0)),
-        _told("hyperplane: least agreement", flow.agreement[:, 0].min()),
-        _told("hyperplane: largest median distance / D", flow.median[:, 0].max()),
-        _told("from clock to clock: largest median / D", saddles.between_median.max()),
-        _told("from clock to clock: largest p90 / D", saddles.between_p90.max()),
+        reported("map: least R2 over single crossings, .5/lambda_u", _single(steps)),
+        reported("hyperplane: least R2 over single crossings", _single(flow, 0)),
+        reported("hyperplane: least agreement", flow.agreement[:, 0].min()),
+        reported("hyperplane: largest median distance / D", flow.median[:, 0].max()),
+        reported("from clock to clock: largest median / D", saddles.between_median.max()),
+        reported("from clock to clock: largest p90 / D", saddles.between_p90.max()),
     ]
     return found + _push_claims(results.pushes) + _late_claims(results)
 
@@ -252,16 +252,12 @@ def _single(table: CurveTable, field: int = 2) -> float:
     return float(table.r_squared_single[:, field].min())
 
 
-def _told(says: str, value: float) -> Claim:
-    return at_most(says, value, np.inf)  # nothing is known that it should keep to
-
-
 def _push_claims(pushes: Pushes) -> list[Claim]:
     proved, all_of_them = pushes.crosses & pushes.holds, pushes.norm.size
     return [
         equal("pushes that cross at 1.001 and not at .999", proved.sum(), all_of_them),
         equal("directions around them that cross at .999", pushes.astray.sum(), 0),
-        _told("flow: pushes that cross under the map too", pushes.other_clock[0].sum()),
+        reported("flow: pushes that cross under the map too", pushes.other_clock[0].sum()),
     ]
 
 
@@ -276,10 +272,10 @@ def _late_claims(results: Results) -> list[Claim]:
         over = nets.median[:, 0] / flow.median[:, 0]
         worse = (nets.median[:, 0] > flow.median[:, -1]).sum()
         found += [
-            _told("Koopman net: least median distance / D", nets.median.min()),
-            _told("Koopman net: largest agreement", nets.agreement.max()),
-            _told("Koopman net: its median over the hyperplane's, least", over.min()),
-            _told("Koopman net: its median over the hyperplane's, largest", over.max()),
+            reported("Koopman net: least median distance / D", nets.median.min()),
+            reported("Koopman net: largest agreement", nets.agreement.max()),
+            reported("Koopman net: its median over the hyperplane's, least", over.min()),
+            reported("Koopman net: its median over the hyperplane's, largest", over.max()),
             equal("Koopman nets farther off than the pull-back", worse, len(over), "full"),
         ]
     return found

@@ -32,7 +32,7 @@ from slowpoint.analysis.learned import Network
 from slowpoint.analysis.mountain_pass import mountain_pass, Pass
 from slowpoint.analysis.pullback import Hyperplane, Pullback
 from slowpoint.cells.vanilla import Vanilla
-from slowpoint.core.claim import at_least, at_most, Claim, equal
+from slowpoint.core.claim import at_least, at_most, Claim, equal, reported
 from slowpoint.core.result import Result
 from slowpoint.core.rollout import rollout
 from slowpoint.core.settings import Settings as Base
@@ -178,16 +178,11 @@ def claims(results: Results) -> list[Claim]:
     for i, n in enumerate(sizes.units):
         for j, name in enumerate(HOWS[: table.median.shape[1]]):
             found += [
-                _told(f"N={n}, {name}: median distance / D", table.median[i, j]),
-                _told(f"N={n}, {name}: agreement", table.agreement[i, j]),
-                _told(f"N={n}, {name}: CPU seconds", seconds[i, j]),
+                reported(f"N={n}, {name}: median distance / D", table.median[i, j]),
+                reported(f"N={n}, {name}: agreement", table.agreement[i, j]),
+                reported(f"N={n}, {name}: CPU seconds", seconds[i, j]),
             ]
     return found
-
-
-def _told(says: str, value) -> Claim:
-    """A number that is reported; nothing is known that it should keep to."""
-    return at_most(says, value, np.inf)
 
 
 def draw(results: Results):

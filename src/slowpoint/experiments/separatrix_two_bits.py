@@ -34,7 +34,7 @@ from slowpoint.analysis.mountain_pass import mountain_pass
 from slowpoint.analysis.pullback import Hyperplane, Pullback
 from slowpoint.analysis.referee import Referee, referee, resolved
 from slowpoint.cells.gru import GRU
-from slowpoint.core.claim import at_least, at_most, Claim, equal
+from slowpoint.core.claim import at_least, Claim, equal, reported
 from slowpoint.core.clock import on_clock
 from slowpoint.core.result import Result
 from slowpoint.core.rollout import rollout
@@ -195,25 +195,20 @@ def claims(results: Results) -> list[Claim]:
         at_least("accuracy of the worst network", edges.accuracy.min(), 0.98),
         equal("memories that output their word", edges.words.sum(), count),
         at_least("fewest saddles of a network; index sum +1 asks", found.sum(axis=1).min(), 3),
-        _told(f"flips of one bit, of {count}, with a saddle between", found.sum()),
+        reported(f"flips of one bit, of {count}, with a saddle between", found.sum()),
         at_least("pull-back: least agreement near an edge", rows["pull-back"].min(), 0.98),
-        _told("hyperplane: least agreement near an edge", rows["hyperplane"].min()),
-        _told("pull-back: largest median distance / D", table.median[:, 1].max()),
-        _told("hyperplane: largest median distance / D", table.median[:, 0].max()),
-        _told("largest share of states that end in a third memory", edges.third.max()),
+        reported("hyperplane: least agreement near an edge", rows["hyperplane"].min()),
+        reported("pull-back: largest median distance / D", table.median[:, 1].max()),
+        reported("hyperplane: largest median distance / D", table.median[:, 0].max()),
+        reported("largest share of states that end in a third memory", edges.third.max()),
     ]
     if "Koopman net" in rows:
         nets = rows["Koopman net"]
         said += [
-            _told("Koopman net: least agreement near an edge", nets.min()),
-            _told("Koopman net: median agreement near an edge", np.median(nets)),
+            reported("Koopman net: least agreement near an edge", nets.min()),
+            reported("Koopman net: median agreement near an edge", np.median(nets)),
         ]
     return said
-
-
-def _told(says: str, value) -> Claim:
-    """A number that is reported; nothing is known that it should keep to."""
-    return at_most(says, value, np.inf)
 
 
 def draw(results: Results):
