@@ -31,7 +31,7 @@ INNER = 7  # states tried inside a bracket at once
 ROUNDS = 12  # of bisecting and following
 LONGEST = 20_000  # ticks followed in a round
 SLOW = 1e-4  # speed at which Newton takes over, in units of the median speed between the ends
-ASLEEP = 1e-12  # speed, in the same units, at which no more is followed
+ASLEEP = 1e-12  # of its size that a state moves in a tick, when no more is followed: > REST
 PARTED = 1e-3  # how far apart the two sides may drift, in units of their first distance
 
 
@@ -82,7 +82,7 @@ def edge_state(
     pair = np.stack([np.asarray(a, float), np.asarray(b, float)])
     if label is None:
         _refuse_unstable(asked, pair, hold)
-    fine = resolved(asked, pair, hold)
+    fine = resolved(asked, _between(pair, 5), hold)  # a may lie where nothing happens fast
     run = settle(fine, pair, hold)
     ends = np.where(run.settled[:, None], run.ends, np.nan)
     label = _labelled(fine, ends, hold) if label is None else label
@@ -162,8 +162,7 @@ class _Chase(eqx.Module):
 
 def _follow(chase: _Chase, pair: np.ndarray):
     """`(slowest state seen, its speed over the median, bracket, rounds)`."""
-    share = np.linspace(0, 1, 65)[:, None]
-    between = (1 - share) * pair[0] + share * pair[1]
+    between = _between(pair, 65)
     first = float(np.linalg.norm(pair[1] - pair[0]))
     best, slowest, width = pair.mean(axis=0), np.inf, first
     with float64():
@@ -175,14 +174,19 @@ def _follow(chase: _Chase, pair: np.ndarray):
         pair = chase.bracket(pair)
         width = float(np.linalg.norm(pair[1] - pair[0]))
         with float64():
-            apart, state, speed = _run_on(
-                system, u, jnp.asarray(pair), PARTED * first, ASLEEP * usual
-            )
+            asleep = ASLEEP * (1 + float(np.linalg.norm(pair[0]))) / system.dt
+            apart, state, speed = _run_on(system, u, jnp.asarray(pair), PARTED * first, asleep)
         speed = float(speed)
         if speed / usual < slowest:
             best, slowest = np.asarray(state), speed / usual
         pair = np.asarray(apart)
     return best, slowest, width, number
+
+
+def _between(pair: np.ndarray, count: int) -> np.ndarray:
+    """`count` states on the segment, its ends among them."""
+    share = np.linspace(0, 1, count)[:, None]
+    return (1 - share) * pair[0] + share * pair[1]
 
 
 @eqx.filter_jit
