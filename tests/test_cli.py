@@ -272,6 +272,7 @@ def test_a_repository_around_the_installation_is_not_ours(tmp_path, monkeypatch)
         (["explain", "absent.pt"], "absent.pt"),
         (["explain", "absent.pt", "--hold", "a,b"], "--hold 0,0,1"),
         (["explain", "absent.pt", "--states", "absent.npy"], "absent.npy"),
+        (["explain", "absent.pt", "--units", "9-5"], "--units 0,3,5-9"),
     ],
 )
 def test_bad_input_ends_with_2_and_a_sentence(toy, words, says):
@@ -376,11 +377,12 @@ def test_explain_hands_on_what_was_typed(tmp_path, monkeypatch):
     monkeypatch.setattr(explain_file, "explain_file", stand_in)
     np.savez(tmp_path / "states.npz", states=np.ones((2, 3, 4)), other=np.zeros(2))
     words = ["--states", tmp_path / "states.npz", "--hold", "0,-1.5", "--nonlinearity", "relu"]
-    done = call("explain", "net.pt", *words, "--seed", 7)
+    done = call("explain", "net.pt", *words, "--units", "0,3,5-7", "--seed", 7)
     assert done.stdout == "runs/net/report.html\n"
     assert seen["reading"] == {"nonlinearity": "relu", "dt": None}
     assert seen["states"].shape == (2, 3, 4)
     assert seen["hold"].tolist() == [0, -1.5]
+    assert seen["units"].tolist() == [0, 3, 5, 6, 7]
     assert jax.random.key_data(seen["key"]).tolist() == [0, 7]  # the key that 7 stands for
     assert seen["network"] == pathlib.Path("net.pt")
 

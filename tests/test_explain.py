@@ -1,5 +1,6 @@
 """An explanation of a network whose points are on paper: two tanh units, each with gain 2."""
 
+import dataclasses
 import html.parser
 import re
 
@@ -24,7 +25,7 @@ def square(dt: float = 0.5) -> Vanilla:
 
 @pytest.fixture(scope="module")
 def found():
-    return explain(square(), key=jr.key(0), quiet=True)
+    return explain(square(), key=jr.key(0), units=np.array([0]), quiet=True)
 
 
 @pytest.fixture(scope="module")
@@ -87,14 +88,39 @@ def test_the_page_says_what_was_found_and_stands_alone(page, found):
     assert "4 stable fixed points" in text
     assert "of the variance" in text
     assert "Nothing speaks against" in text
+    assert "Changing its mind" in text
+    assert "8 of 8 smallest pushes are proved by simulation" in text
     assert len(text) < 6e6
 
 
 def test_the_results_lie_beside_the_page(page, found):
     back = FixedPoints.load(page.with_name("points.npz"))
     assert np.array_equal(back.states, found.findings.points.states)
-    names = {"points", "coverage", "topology", "basins", "frame", "visited"}
+    names = {"points", "coverage", "topology", "basins", "flips", "frame", "visited"}
     assert names == {path.stem for path in page.parent.glob("*.npz")}
+
+
+def test_every_corner_flips_by_its_distance_to_the_axis(found):
+    ways = found.findings.flips
+    assert np.allclose(ways.norm, 0.957504024079384, rtol=1e-4)
+    assert np.isfinite(ways.within_norm).sum() == 4  # unit 1 may not move
+    assert ways.clock == "map"
+
+
+def test_a_poor_separatrix_is_named_on_top(found, tmp_path):
+    ways = found.findings.flips
+    poor = dataclasses.replace(ways, fit=np.full(len(ways), 4))
+    findings = dataclasses.replace(found.findings, flips=poor)
+    text = write(
+        dataclasses.replace(found, findings=findings), tmp_path, "a network"
+    ).read_text()
+    doubt = f"the separatrix over saddle {ways.saddle[0]} is poor"
+    assert 0 < text.index(doubt) < text.index("The state space")
+
+
+def test_units_outside_the_network_say_what_to_type():
+    with pytest.raises(ValueError, match="--units 0-1"):
+        explain(square(), key=jr.key(0), units=np.array([2]), quiet=True)
 
 
 def test_doubts_come_first(tmp_path):

@@ -118,7 +118,7 @@ def flips(
             found.code[pair] = found.within_code[pair] = NO_SURFACE
             continue
         _describe(found, pair, surface)
-        for row, one in zip(pair, jr.split(part)):
+        for row, one in zip(pair.tolist(), jr.split(part), strict=True):
             if time.monotonic() < end:
                 _cross(found, row, points, system, surface, one)
     return found
@@ -183,11 +183,8 @@ def _surface(system: System, saddle: np.ndarray, hold: np.ndarray) -> Separatrix
 def _describe(found: Flips, pair: np.ndarray, surface: Separatrix) -> None:
     fit: Fit = surface.fit
     found.rate[pair] = surface.around.rate
-    found.agreement[pair], found.error[pair], found.fit[pair] = (
-        fit.agreement,
-        fit.error,
-        fit.code,
-    )
+    found.fit[pair] = fit.code
+    found.agreement[pair], found.error[pair] = fit.agreement, fit.error
 
 
 def _cross(found: Flips, row: int, points: FixedPoints, system: System, surface, key) -> None:

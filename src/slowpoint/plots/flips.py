@@ -21,7 +21,7 @@ def push_matrix(ax: Axes, flips: Flips, attractors: np.ndarray) -> Axes:
         for (i, j), norm in np.ndenumerate(norms):
             if np.isfinite(norm):
                 ink = "white" if norm > half else "black"
-                ax.text(j, i, f"{norm:.2g}", ha="center", va="center", fontsize=7, color=ink)
+                ax.text(j, i, f"{norm:.3g}", ha="center", va="center", fontsize=7, color=ink)
     ticks = np.arange(count)
     ax.set_xticks(ticks, [str(point) for point in attractors])
     ax.set_yticks(ticks, [str(point) for point in attractors])

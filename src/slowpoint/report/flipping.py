@@ -84,11 +84,12 @@ def _how_to_read(flips: Flips) -> str:
     other = "flow" if flips.clock == "map" else "steps"
     words = (
         "Easiest first. Proved: by simulation the push crosses at 1.001 of its norm and does "
-        "not at 0.999. Beside it two pushes that need no search: to the saddle, and straight "
-        "towards the other memory until it crosses. Edge left in: time constant of leaving "
-        "the saddle. Agreement: share of states, on curves between the two memories, whose "
-        f"side is that of the basin that they run to. Also in the {other}: whether 1.001 of "
-        f"the push crosses there too; the boundaries of steps and flow differ."
+        "not at 0.999. Share: of the distance between the two memories. To saddle, straight: "
+        "two pushes that need no search, the second towards the other memory until it "
+        "crosses. Left in: time constant of leaving the saddle. Agreement: share of states, on "
+        "curves between the two memories, whose side is that of the basin that they run to. "
+        f"In the {other}: whether 1.001 of the push crosses there too; the boundaries of "
+        "steps and flow differ."
     )
     if flips.units is not None:
         chosen = words_for(np.flatnonzero(flips.units))
@@ -100,10 +101,10 @@ def _how_to_read(flips: Flips) -> str:
 
 def _table(flips: Flips, dt: float) -> Table:
     other = "flow" if flips.clock == "map" else "steps"
-    head = ["from, to", "over saddle", "smallest push", "of the distance", "proved"]
+    head = ["from, to", "saddle", "push", "share", "proved"]
     head += ["some units", "proved"] * (flips.units is not None)
-    head += ["to the saddle", "straight", "edge left in (steps)", "agreement"]
-    head.append(f"also in the {other}")
+    head += ["to saddle", "straight", "left in (steps)", "agreement"]
+    head.append(f"in the {other}")
     rows = [_cells(flips, row, dt) for row in flips.easiest[:SHOWN].tolist()]
     return Table("Smallest pushes", head, rows)
 
