@@ -21,7 +21,7 @@ from slowpoint.core.system import System
 
 Numbers = Array | np.ndarray
 (FOUND, NO_UNITS, OUTSIDE, NO_BASIN, WRONG_SIDE, OUT_OF_REACH, UNPROVED, UNCONVERGED) = range(8)
-STEPS = 40  # of the iteration at most
+STEPS = 120  # of the iteration at most
 ALIGNED = 1e-8  # 1 - cosine between ray and normal where it stops
 REACH = 8.0  # how far a ray is searched, in distances from the start to the saddle
 INNER = 31  # lengths looked at along a ray at once
