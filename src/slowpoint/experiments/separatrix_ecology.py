@@ -7,7 +7,7 @@ carries a boundary. In the plane x = a E + b C the pulled-back hyperplane finds 
 
 Paper: Dabholkar and Barak 2025, arXiv:2505.15231, the ecological model and its reduction to
 two species; parameters of Stein et al. 2013, PLoS Comput. Biol. 9(12), e1003388.
-Takes: 25 s quick, 40 s full
+Takes: 13 s quick, 40 s full
 """
 
 import dataclasses
