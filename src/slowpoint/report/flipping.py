@@ -86,10 +86,10 @@ def _how_to_read(flips: Flips) -> str:
         "Easiest first. Proved: by simulation the push crosses at 1.001 of its norm and does "
         "not at 0.999. Share: of the distance between the two memories. To saddle, straight: "
         "two pushes that need no search, the second towards the other memory until it "
-        "crosses. Left in: time constant of leaving the saddle. Agreement: share of states, on "
-        "curves between the two memories, whose side is that of the basin that they run to. "
-        f"In the {other}: whether 1.001 of the push crosses there too; the boundaries of "
-        "steps and flow differ."
+        "crosses. Left in: time constant of leaving the saddle, in steps. Agreement: share of "
+        "states, on curves between the two memories, whose side is that of the basin that they "
+        f"run to. In {other}: whether 1.001 of the push crosses under that clock too; the "
+        "boundaries of steps and flow differ."
     )
     if flips.units is not None:
         chosen = words_for(np.flatnonzero(flips.units))
@@ -103,8 +103,8 @@ def _table(flips: Flips, dt: float) -> Table:
     other = "flow" if flips.clock == "map" else "steps"
     head = ["from, to", "saddle", "push", "share", "proved"]
     head += ["some units", "proved"] * (flips.units is not None)
-    head += ["to saddle", "straight", "left in (steps)", "agreement"]
-    head.append(f"in the {other}")
+    head += ["to saddle", "straight", "left in", "agreement"]
+    head.append(f"in {other}")
     rows = [_cells(flips, row, dt) for row in flips.easiest[:SHOWN].tolist()]
     return Table("Smallest pushes", head, rows)
 
@@ -116,7 +116,7 @@ def _cells(flips: Flips, row: int, dt: float) -> list[str]:
     if flips.units is not None:
         cells += [_number(flips.within_norm[row]), _proof(flips.within_code[row])]
     cells += [_number(flips.to_saddle[row]), _number(flips.straight[row])]
-    cells.append(f"{flips.leaving[row]:.3g} ({flips.leaving[row] / dt:.3g})")
+    cells.append(f"{flips.leaving[row] / dt:.3g}")
     cells.append(_number(flips.agreement[row], f"{{:.3f}} +- {flips.error[row]:.3f}"))
     cells.append(_number(flips.norm[row], "yes" if flips.other_clock[row] else "no"))
     return cells
