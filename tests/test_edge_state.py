@@ -4,11 +4,11 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from slowpoint.analysis import edge_state as module
 from slowpoint.analysis.edge_state import edge_state
-from slowpoint.analysis.mountain_pass import mountain_pass
+from slowpoint.analysis.mountain_pass import directions, mountain_pass
 from slowpoint.core.precision import float64
 from slowpoint.core.system import Flow, Map
 from slowpoint.core.wrap import Held, Sampled
@@ -65,6 +65,8 @@ class Flip(Map):
 
 
 @given(a=SIGNS, b=SIGNS, up=ANY, down=ANY)
+@example(a=1.5, b=1.0, up=0.0, down=0.0)  # bisection lands where the saddle counts as rest
+@example(a=1.8, b=0.2, up=0.0, down=0.0)
 @settings(max_examples=3, deadline=None)
 def test_the_edge_of_a_double_well_is_its_saddle(a, b, up, down):
     edge = edge_state(AffineBistable(), np.array([-a - up, up]), np.array([b - down, down]))
@@ -92,6 +94,15 @@ def test_a_segment_whose_middle_is_on_the_edge_is_no_trap(height):
     """The first state asked about rests at the saddle: in neither basin."""
     edge = edge_state(Bistable(2), np.array([-1.0, height]), np.array([1.0, height]))
     assert edge.code == 0
+    assert np.abs(edge.state).max() < 1e-10
+
+
+@pytest.mark.parametrize("start", [0.6, 3**-0.5])
+def test_ends_where_the_slope_vanishes_do_not_set_the_tick(start):
+    """There x - x^3 has the rate 1 - 3 x^2 = 0, at the well itself -2."""
+    edge = edge_state(Hypercube(1), np.array([-start]), np.array([start]))
+    assert edge.code == 0
+    assert np.allclose(edge.ends, [[-1], [1]], atol=1e-6)
     assert np.abs(edge.state).max() < 1e-10
 
 
@@ -204,6 +215,21 @@ def test_directions_of_a_slanted_saddle_are_not_one():
     found = mountain_pass(AffineBistable(), np.zeros(2))
     assert np.allclose(found.left, 0.5**0.5)
     assert np.allclose(found.right, [1, 0])
+
+
+@pytest.mark.parametrize("discrete", [False, True])
+@pytest.mark.parametrize("seed", range(8))
+def test_directions_solve_their_equations_and_agree(discrete, seed):
+    basis = np.random.default_rng(seed).normal(size=(5, 5))
+    # a map's growing multiplier is its largest, a flow's growing rate may be its smallest
+    own = np.array([-0.9, 1.2, 0.3, -0.5, 0.1] if discrete else [-3, 0.2, -1, -2, -0.5])
+    slope = basis @ np.diag(own) @ np.linalg.inv(basis)
+    left, right = directions(slope, discrete)
+    assert np.allclose(left @ slope, own[1] * left)
+    assert np.allclose(slope @ right, own[1] * right)
+    assert np.allclose([np.linalg.norm(left), np.linalg.norm(right)], 1)
+    assert left @ right > 0
+    assert left[np.argmax(np.abs(left))] > 0
 
 
 def test_where_nothing_rests_there_is_no_judge():

@@ -126,6 +126,10 @@ def test_a_map_is_judged_by_its_own_steps():
     steps, states = Sampled(Line(dt=0.9)), np.array([[1.6], [-1.6], [1.2]])
     assert referee(steps, ENDS, NONE)(states).tolist() == [0, 1, 1]
     assert judge_of(Line())(states).tolist() == [1, 0, 1]
+    # from 1e-9 short steps need some 4,000, in several blocks
+    short, near = referee(Sampled(Line(dt=0.005)), ENDS, NONE), np.array([[1e-9], [-1e-9]])
+    assert short(near).tolist() == [1, 0]
+    assert dataclasses.replace(short, ticks=3000)(near).tolist() == [-1, -1]
 
 
 @given(count=st.integers(1, 70), size=st.integers(1, 9))

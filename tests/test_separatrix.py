@@ -316,6 +316,8 @@ def test_the_default_sample_runs_from_end_to_end(well):
     curves = sample.reshape(32, 32, 2)
     assert np.allclose(curves[:, 0], well.ends[0])
     assert np.allclose(curves[:, -1], well.ends[1])
+    assert sample[:, 1].min() < -0.5  # they leave the segment on both sides
+    assert sample[:, 1].max() > 0.5
     fit = separatrix(Bistable(2), ZERO).fit
     assert (fit.sampled, fit.agreement, fit.code) == (1024, 1.0, fits.GOOD)
     assert fit.negative + fit.positive == 1024
