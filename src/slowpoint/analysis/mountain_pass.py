@@ -13,11 +13,12 @@ from slowpoint.analysis.methods import Newton
 from slowpoint.analysis.referee import Referee, referee, resolved
 from slowpoint.analysis.settle import settle
 from slowpoint.analysis.solve import solve, Tolerance
-from slowpoint.core.clock import Clock, on_clock
+from slowpoint.core.clock import Clock, on_clock, RungeKutta
 from slowpoint.core.precision import float64, widen
 from slowpoint.core.system import System
 
 Numbers = Array | np.ndarray
+FINER = 16  # times, the steps of a second try to come to rest
 PUSH = 1e-4  # how far off the saddle a run towards an end begins, in units of its size
 
 
@@ -68,6 +69,8 @@ def mountain_pass(
     size = PUSH * max(1.0, float(np.linalg.norm(point)))
     starts = point + size * np.stack([-right, right])
     run = settle(fine, starts, hold)
+    if not run.settled.all() and not asked.discrete:  # all may be faster far from the saddle
+        run = settle(RungeKutta(asked, fine.dt / FINER), starts, hold)
     ends = np.where(run.settled[:, None], run.ends, np.nan)
     found = Pass(asked, fine, hold, point, rates, left, right, ends, None)
     if not np.isfinite(ends).all() or np.linalg.norm(ends[1] - ends[0]) < 1e-6:
