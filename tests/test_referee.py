@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from slowpoint.analysis.even import even_box, even_normal
+from slowpoint.analysis.mountain_pass import mountain_pass
 from slowpoint.analysis.referee import DIVERGED, referee, resolved, TICK
 from slowpoint.core.clock import RungeKutta
 from slowpoint.core.system import Flow
@@ -93,6 +94,15 @@ def test_a_neighbourhood_that_leaks_is_halved():
     judge = judge_of(Line(lip=0.93))
     assert judge.near.tolist() == [0.2, 0.05]
     assert judge(np.array([[0.92], [0.94]])).tolist() == [0, 1]
+
+
+def test_a_well_much_faster_than_the_saddle_is_an_end_too():
+    """Rates 0.135 at the lip, -3.9 at the well: the saddle's tick is unstable there."""
+    around = mountain_pass(Line(lip=0.93), np.array([0.93]))
+    assert np.allclose(around.ends, ENDS, atol=1e-9)
+    assert around.judge is not None
+    assert around.judge(np.array([[0.92], [0.94]])).tolist() == [0, 1]
+    assert around.fine.dt <= TICK / 3.86
 
 
 def test_neighbourhoods_keep_to_the_nearest_neighbour():
