@@ -6,8 +6,8 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from slowpoint.analysis.curve_table import curve_table, gaps, stacked
-from slowpoint.analysis.curve_test import crossings
+from slowpoint.analysis.curve_table import curve_table, stacked
+from slowpoint.analysis.curve_test import crossings, gaps
 from slowpoint.analysis.curves import hermite_curves
 from slowpoint.analysis.mountain_pass import mountain_pass
 from slowpoint.analysis.pullback import Hyperplane, Pullback, PulledBack

@@ -158,3 +158,8 @@ def test_even_points_fill_their_cells_and_their_normal():
     normal = even_normal(1024, 3)
     assert np.allclose(normal.mean(axis=0), 0, atol=1e-9)
     assert np.allclose(np.cov(normal.T), np.eye(3), atol=0.01)
+
+
+def test_too_few_ticks_are_not_called_a_repeller():
+    with pytest.raises(ValueError, match="still on its way home after 1 ticks"):
+        judge_of(Line(), ticks=1)

@@ -391,3 +391,11 @@ def test_a_print_tells_systems_apart_by_all_that_they_are():
     prints = [fingerprint(kind) for kind in kinds]
     assert len(set(prints)) == len(prints)
     assert fingerprint(net()) == prints[0]
+
+
+def test_the_ratio_is_of_the_states_that_stay(gut_face):
+    """Most curves between two communities leave the orthant, and run to infinity."""
+    world, _, _, saddle = gut_face
+    fit = separatrix(world, saddle).fit
+    assert fit.decided < fit.sampled
+    assert np.isfinite(fit.ratio)

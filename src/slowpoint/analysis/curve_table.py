@@ -71,14 +71,3 @@ def stacked(tables: Sequence[CurveTable]) -> CurveTable:
         return np.stack(parts)
 
     return CurveTable(**{name: column(name) for name in CurveTable.__dataclass_fields__})
-
-
-def gaps(a: Crossings, b: Crossings, curves: Curves) -> Float[np.ndarray, " crossing"]:
-    """From every crossing of `a` to the nearest of `b` on the same curve, over its ends.
-
-    `a` and `b` are the crossings of the same curves under two labels. inf: there is none.
-    """
-    apart = np.linalg.norm(a.states[:, None] - b.states[None], axis=2)
-    apart = np.where(a.curve[:, None] == b.curve[None], apart, np.inf)
-    first, last = curves.coefficients[a.curve, 0], curves.coefficients[a.curve].sum(axis=1)
-    return apart.min(axis=1, initial=np.inf) / np.linalg.norm(last - first, axis=1)

@@ -234,7 +234,7 @@ def curve_test(
         found.counts,
         _r_squared(alpha_true, alpha_psi),
         _r_squared(*(a[known.counts == 1] for a in (alpha_true, alpha_psi))),
-        _distances(curves, known, found),
+        gaps(known, found, curves),
         right_side(values, truth.labels, up, negative),
         int(judged.sum()),
     )
@@ -259,9 +259,12 @@ def _r_squared(true: np.ndarray, guess: np.ndarray) -> float:
     return float(1 - ((guess - true) ** 2).sum() / around) if around > 0 else float("nan")
 
 
-def _distances(curves: Curves, known: Crossings, found: Crossings) -> np.ndarray:
-    """From every known crossing to the nearest found on its curve, over that curve's ends."""
-    gaps = np.linalg.norm(known.states[:, None] - found.states[None], axis=2)
-    gaps = np.where(known.curve[:, None] == found.curve[None], gaps, np.inf)
-    ends = np.linalg.norm(curves.coefficients[:, 1:].sum(axis=1), axis=1)
-    return gaps.min(axis=1, initial=np.inf) / ends[known.curve]
+def gaps(a: Crossings, b: Crossings, curves: Curves) -> Float[np.ndarray, " crossing"]:
+    """From every crossing of `a` to the nearest of `b` on the same curve, over its ends.
+
+    `a` and `b` are the crossings of the same curves under two labels. inf: there is none.
+    """
+    apart = np.linalg.norm(a.states[:, None] - b.states[None], axis=2)
+    apart = np.where(a.curve[:, None] == b.curve[None], apart, np.inf)
+    first, last = curves.coefficients[a.curve, 0], curves.coefficients[a.curve].sum(axis=1)
+    return apart.min(axis=1, initial=np.inf) / np.linalg.norm(last - first, axis=1)

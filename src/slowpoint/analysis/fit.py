@@ -33,7 +33,7 @@ class Fit(Result):
         "it there; pull back for longer, or take another way.",
     )
 
-    ratio: float  # residual ratio over all pairs at the saddle's rate: 0 exact, 1 by chance
+    ratio: float  # residual ratio, all pairs of decided states: 0 exact, 1 by chance
     negative: int  # states of the sample below zero
     positive: int
     agreement: float  # share of the decided states whose basin is that of their side
@@ -65,7 +65,7 @@ def judged(around: Pass, made: Made, sample: Float[Array | np.ndarray, "sample s
     error = (agreement * (1 - agreement) / count) ** 0.5 if count else np.nan
     signs = int((side < 0).sum()), int((side > 0).sum())
     code = _code(signs, agreement, made.gap)
-    ratio = _ratio(around, made, sample)
+    ratio = _ratio(around, made, sample[decided] if count else sample)
     return Fit(ratio, *signs, agreement, error, count, len(sample), made.gap, code)
 
 

@@ -11,12 +11,12 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from slowpoint.analysis.along import crossing_distances
 from slowpoint.analysis.fit import Fit, judged
-from slowpoint.analysis.mountain_pass import held, mountain_pass
+from slowpoint.analysis.mountain_pass import held, mountain_pass, Pass
 from slowpoint.analysis.points import FixedPoints
 from slowpoint.analysis.pullback import Pullback
 from slowpoint.analysis.push import FOUND, Push, smallest_push
-from slowpoint.analysis.referee import Referee
 from slowpoint.analysis.separatrix import between, Separatrix
 from slowpoint.analysis.topology import Topology
 from slowpoint.core.clock import clock_of
@@ -27,7 +27,7 @@ Numbers = Array | np.ndarray
 NO_TIME, NO_SURFACE = -1, -2  # beside the codes of a Push
 CURVES, POINTS = 16, 16  # of the sample that each surface is judged on
 TICKS = 512  # that a plane is pulled back for at most: the pushes are proved by simulation
-INNER = 63  # places looked at on a straight line at once
+SECTIONS = 64  # of a straight line, each looked at
 
 
 class Flips(Result):
@@ -193,23 +193,17 @@ def _cross(found: Flips, row: int, points: FixedPoints, system: System, surface,
     push = smallest_push(system, start, surface, key=key)
     for name in ("norm", "vector", "crosses", "holds", "other_clock", "code"):
         getattr(found, name)[row] = getattr(push, name)
-    judge = surface.around.judge
-    if judge is not None:
-        found.straight[row] = _straight(judge, start, goal, push.basin)
+    if push.basin >= 0:
+        found.straight[row] = _straight(surface.around, start, goal)
     if found.units is not None:
         push = smallest_push(system, start, surface, mask=found.units, key=key)
         for name in ("norm", "vector", "crosses", "code"):
             getattr(found, f"within_{name}")[row] = getattr(push, name)
 
 
-def _straight(judge: Referee, start: np.ndarray, goal: np.ndarray, basin: int) -> float:
-    """How far towards `goal` a state leaves `basin`, by simulation; NaN: at once, or never."""
-    low, high = 0.0, 1.0
-    for _ in range(4):
-        shares = np.linspace(low, high, INNER + 1)
-        left = judge(start + shares[:, None] * (goal - start)) != basin
-        first = int(np.argmax(left))
-        if first == 0:
-            return float("nan")
-        low, high = shares[first - 1], shares[first]
-    return float(high * np.linalg.norm(goal - start))
+def _straight(around: Pass, start: np.ndarray, goal: np.ndarray) -> float:
+    """How far towards `goal` a state runs to the other attractor; NaN where it never does."""
+    way = goal - start
+    reach = float(np.linalg.norm(way))
+    far = crossing_distances(around, start, way[None], reach=reach, sections=SECTIONS)[0]
+    return float(far) if np.isfinite(far) else float("nan")

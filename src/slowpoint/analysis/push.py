@@ -23,6 +23,7 @@ Numbers = Array | np.ndarray
 (FOUND, NO_UNITS, OUTSIDE, NO_BASIN, WRONG_SIDE, OUT_OF_REACH, UNPROVED, UNCONVERGED) = range(8)
 STEPS = 120  # of the iteration at most
 ALIGNED = 1e-8  # 1 - cosine between ray and normal where it stops
+SETTLED = 1e-10  # share of its length by which a step no longer shortens a push
 REACH = 8.0  # how far a ray is searched, in distances from the start to the saddle
 INNER = 31  # lengths looked at along a ray at once
 SLACK = 1e-3  # the push crosses at 1 + SLACK of its norm, and not at 1 - SLACK
@@ -218,7 +219,9 @@ def _iterate(ways: _Ways, first: np.ndarray) -> _Rays:
         states = ways.states(ray, length[:, None])[:, 0]
         change = states - ways.start
         norm = np.linalg.norm(change, axis=1)
-        better = np.isfinite(norm) & ~(norm >= rays.norm[active] * (1 + 1e-10))
+        before = rays.norm[active]
+        better = np.isfinite(norm) & ~(norm >= before * (1 + 1e-10))
+        settled = better & (before - norm < SETTLED * norm)
         row = active[better]
         if len(row):
             normal = ways.normals(states[better])
@@ -227,7 +230,7 @@ def _iterate(ways: _Ways, first: np.ndarray) -> _Rays:
         turn = rays.turn[active]
         rays.turn[active] = np.where(better, np.minimum(1, 2 * turn), turn / 4)
         lost = np.isnan(rays.norm) | (rays.turn < 1e-3)
-        active = active[~lost[active] & ~(rays.cosine[active] > 1 - ALIGNED)]
+        active = active[~settled & ~lost[active] & ~(rays.cosine[active] > 1 - ALIGNED)]
         ray = rays.next(active)
     return rays
 

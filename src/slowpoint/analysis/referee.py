@@ -137,6 +137,11 @@ def referee(
         strays, halvings = _strays(judge), halvings + 1
     if not strays.any():
         return judge
+    if _only_late(judge, int(np.argmax(strays))):
+        raise ValueError(
+            f"From {judge.near[strays].max():.1e} beside attractor {int(np.argmax(strays))} a "
+            f"state is still on its way home after {ticks} ticks. Give more of them."
+        )
     raise ValueError(
         f"States {judge.near[strays].max():.1e} from attractor {int(np.argmax(strays))} leave "
         "it again: it does not attract. Give stable fixed points of this system and clock."
@@ -145,13 +150,20 @@ def referee(
 
 def _strays(judge: Referee) -> np.ndarray:
     """Which neighbourhoods have a state on their rim that does not reach the inner half."""
-    count, size = judge.attractors.shape
-    spread = even_normal(DIRECTIONS, size)
+    homes = range(len(judge.attractors))
+    return np.array([(_from_rim(judge, i) != i).any() for i in homes])
+
+
+def _only_late(judge: Referee, i: int) -> bool:
+    """Whether all states on the rim that did not come home were still on their way."""
+    return bool(np.isin(_from_rim(judge, i), [i, UNDECIDED]).all())
+
+
+def _from_rim(judge: Referee, i: int) -> np.ndarray:
+    """Labels of states on the rim of attractor `i`, home being its inner half."""
+    home = judge.attractors[i]
+    others = np.delete(judge.attractors, i, axis=0) - home
+    ways = np.vstack([even_normal(DIRECTIONS, len(home)), others, -others])
+    ways = ways / np.linalg.norm(ways, axis=1, keepdims=True)
     inner = eqx.tree_at(lambda j: j.near, judge, judge.near / 2)
-    strays = np.zeros(count, bool)
-    for i, home in enumerate(judge.attractors):
-        others = np.delete(judge.attractors, i, axis=0) - home
-        ways = np.vstack([spread, others, -others])
-        ways = ways / np.linalg.norm(ways, axis=1, keepdims=True)
-        strays[i] = (inner(home + judge.near[i] * ways) != i).any()
-    return strays
+    return inner(home + judge.near[i] * ways)

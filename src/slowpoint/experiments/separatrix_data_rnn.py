@@ -50,9 +50,8 @@ from slowpoint.plots.states import states
 from slowpoint.plots.style import PATH, row, STABLE
 from slowpoint.recordings.monkey import Monkey, monkey
 from slowpoint.tasks.recorded import Recorded
-from slowpoint.worlds.data_fitted_rnn import DataFittedRNN, DELAY
+from slowpoint.worlds.data_fitted_rnn import DELAY, read
 
-NAMES = ("weights", "bias", "share", "most", "slope", "threshold")  # of a file
 REACH = 8.0  # how far a direction is followed, in distances of the two attractors
 SHOWN = 200  # bins
 
@@ -127,7 +126,7 @@ class _Networks(NamedTuple):
 
 def run(settings: Settings) -> Results:
     begin, learn, look, press = jr.split(jr.key(settings.seed), 4)
-    nets = _read(settings.weights) if settings.weights else _fitted(settings, begin, learn)
+    nets = _given(settings.weights) if settings.weights else _fitted(settings, begin, learn)
     asked = list(itertools.product(range(len(nets.systems)), range(len(nets.holds))))
     found = [
         _search(nets.systems[i], nets.holds[j], nets.paths[i], key)
@@ -142,26 +141,14 @@ def run(settings: Settings) -> Results:
     return Results(nets.fit, rest, pushes, points, frame, shown)
 
 
-def _read(path: str) -> _Networks:
+def _given(path: str) -> _Networks:
     """The network of a file, held at its delay; what it does from rest."""
-    with np.load(path, allow_pickle=False) as file:
-        arrays = dict(file)
-    if missing := [name for name in NAMES if name not in arrays]:
-        raise ValueError(
-            f"{path} lacks {', '.join(missing)}. Save them with "
-            f"numpy.savez(path, {', '.join(f'{name}=...' for name in NAMES)})."
-        )
-    units = arrays["weights"].shape[1] - len(DELAY)  # rows of the inputs are left out
     with float64():
-        net = DataFittedRNN(
-            jnp.asarray(arrays["weights"][:units], float),
-            jnp.asarray(arrays["bias"][:units], float),
-            **{name: float(arrays[name]) for name in NAMES[2:]},
-        )
-        path_there = rollout(net, jnp.zeros(0), jnp.tile(jnp.array(DELAY), (SHOWN, 1)))
+        net = read(path)
+        there = rollout(net, jnp.zeros(0), jnp.tile(jnp.array(DELAY), (SHOWN, 1)))
     none, nan = np.zeros(0), float("nan")
     fit = Fit(none, nan, nan, none, none, f"weights of {path}")
-    return _Networks([net], [path_there], np.array([DELAY]), fit)
+    return _Networks([net], [there], np.array([DELAY]), fit)
 
 
 def _fitted(settings: Settings, begin, learn) -> _Networks:

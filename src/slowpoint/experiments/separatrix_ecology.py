@@ -1,9 +1,13 @@
 """Where does the gut decide between two communities, and why only on a face?
 
 Eleven genera of bacteria, fitted to mice. The state E is left by Akkermansia and C. difficile
-as soon as a few arrive, so in all eleven dimensions nothing parts it from C. On the invariant
-face of the seven genera that both states use, both attract, and a saddle with one growing rate
-carries a boundary. In the plane x = a E + b C the pulled-back hyperplane finds it to 8e-5 in b.
+as soon as a few arrive, so in all eleven dimensions nothing parts it from C, and their saddle
+has three growing rates. On the invariant face of the seven genera that both states use, both
+attract, and the saddle has one growing rate and carries a boundary. In the plane x = a E + b C
+the pulled-back hyperplane finds it to 8e-5 in b; a Koopman net is worse than the hyperplane.
+
+A push may bring no genus below `least`: a floor of exactly 0 sends the one from E to another
+face, where two genera grow without bound.
 
 Paper: Dabholkar and Barak 2025, arXiv:2505.15231, the ecological model and its reduction to
 two species; parameters of Stein et al. 2013, PLoS Comput. Biol. 9(12), e1003388.
@@ -179,7 +183,7 @@ def claims(results: Results) -> list[Claim]:
     first, second = np.sort(invaders)[::-1][:2]
     off = np.abs(found.zeros - found.truth[:, None]).max(axis=2)
     net = np.abs(found.learned - found.truth).max(axis=1)
-    return [
+    said = [
         at_most("E is invaded by Akkermansia: off .4822 per day", abs(first - 0.4822), 5e-4),
         at_most("and by C. difficile: off .2819 per day", abs(second - 0.2819), 5e-4),
         equal("growing rates of the saddle on the face", found.growing[0], 1),
@@ -190,12 +194,17 @@ def claims(results: Results) -> list[Claim]:
         at_most("two species: largest error in b, T = 1/lambda_u", off[1, -1], 1e-3),
         at_least("face: error of the hyperplane over ours", off[0, 0] / off[0, -1], 10),
         reported("face: largest error in b of the hyperplane", off[0, 0]),
-        reported("face: largest error in b of a Koopman net (goal .01)", net[0]),
-        reported("two species: largest error in b of a Koopman net (goal .01)", net[1]),
         equal("two species: pushes proved", (found.code[1] == FOUND).sum(), 2),
         reported("face: pushes proved, of 2", (found.code[0] == FOUND).sum()),
         at_least("lowest abundance after a push", np.nanmin(found.lowest), 0.0),
     ]
+    if np.isfinite(found.learned).any():
+        names = ("face", "two species")
+        said += [
+            reported(f"{name}: largest error in b of a Koopman net (goal .01)", off)
+            for name, off in zip(names, net)
+        ]
+    return said
 
 
 def draw(results: Results):

@@ -24,8 +24,8 @@ import optax
 import pydantic
 from jaxtyping import Bool, Float, Int
 
-from slowpoint.analysis.curve_table import curve_table, CurveTable, gaps, stacked
-from slowpoint.analysis.curve_test import Crossings, crossings
+from slowpoint.analysis.curve_table import curve_table, CurveTable, stacked
+from slowpoint.analysis.curve_test import Crossings, crossings, gaps
 from slowpoint.analysis.curves import Curves, hermite_curves
 from slowpoint.analysis.edge_state import edge_state
 from slowpoint.analysis.field import Field

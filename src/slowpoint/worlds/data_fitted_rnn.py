@@ -1,15 +1,19 @@
 """A rate network fitted to recorded neurons, its weights given as arrays."""
 
+import os
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from slowpoint.core.nonlinearity import sigmoid
 from slowpoint.core.system import Map
 
 CHANNELS = ("cue", "stimulus", "ramp")
+ARRAYS = ("weights", "bias", "share", "most", "slope", "threshold")  # of a file
 DELAY = (0.0, 0.0, 0.9)  # the input to hold, as while the animal waits
 
 
@@ -82,6 +86,26 @@ class DataFittedRNN(Map):
     def lipschitz_bound(self, x, u, radius):
         bend = abs(self.most) * self.slope**2 * sigmoid.curvature  # of r
         return abs(self.share) * bend * jnp.linalg.norm(self.recurrent, 2)
+
+
+def read(path: str | os.PathLike) -> DataFittedRNN:
+    """The network whose ARRAYS are in an `.npz`; rows of M and h for the inputs are left out.
+
+    Call it inside `float64` to keep double precision. Raises ValueError on what is missing.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        arrays = dict(file)
+    if missing := [name for name in ARRAYS if name not in arrays]:
+        raise ValueError(
+            f"{path} lacks {', '.join(missing)}. Save them with "
+            f"numpy.savez(path, {', '.join(f'{name}=...' for name in ARRAYS)})."
+        )
+    units = arrays["weights"].shape[1] - len(CHANNELS)
+    return DataFittedRNN(
+        jnp.asarray(arrays["weights"][:units], float),
+        jnp.asarray(arrays["bias"][:units], float),
+        **{name: float(arrays[name]) for name in ARRAYS[2:]},
+    )
 
 
 def example(key: PRNGKeyArray) -> DataFittedRNN:
