@@ -4,9 +4,11 @@ Run by `make quick`; pytest does not collect it. The rule:
 
 - The docstring of an experiment states its share, e.g. `Takes: 12 s quick, 3 min full`:
   CPU seconds of `slowpoint run NAME --quick`, from the start of Python to the report.
-- A run fails when a claim fails, and when it takes more than 1.5 times its share. Importing
-  and compiling weigh the same in a small experiment, and more on a slower machine: so nothing
-  fails that stays within 20 s of its share.
+- A run fails when a claim fails, and when it takes more than 1.5 times its share at the pace of
+  this machine: the median, over the experiments of one run, of what they took over their shares,
+  at least 1. So a slow machine fails nobody, and an experiment that grew alone is seen.
+- Importing and compiling weigh the same in a small experiment: nothing fails for less than 20 s
+  above its share.
 - The shares together are at most BUDGET. It is a sum of what the files state, so no noise can
   fail it; who adds experiments raises it here by what they were granted.
 
@@ -16,8 +18,10 @@ A run that hangs is killed after ten minutes. The last line is "N passed, N fail
 
 import concurrent.futures
 import dataclasses
+import math
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -43,29 +47,33 @@ class Outcome:
     code: int
     output: str
 
-    @property
-    def limit(self) -> float:
-        """The most CPU seconds that it may take."""
-        return max(FACTOR * (self.share or 0.0), (self.share or 0.0) + ALLOWANCE)
+    def limit(self, pace: float) -> float:
+        """The most CPU seconds that it may take where the others take `pace` times theirs."""
+        share = pace * (self.share or 0.0)
+        return max(FACTOR * share, share + ALLOWANCE)
 
-    @property
-    def trouble(self) -> str:
-        """Why it fails; nothing when it does not."""
+    def trouble(self, pace: float = math.inf) -> str:
+        """Why it fails; nothing when it does not. Time is not judged before `pace` is known."""
         if self.code == 1 and "Traceback" not in self.output:
             return "a claim fails"
         if self.code:
             return f"ended with {self.code}"
         if self.share is None:
             return "its docstring lacks: Takes: N s quick, ..."
-        if self.cpu > self.limit:
-            return f"took more than {self.limit:.0f} s"
+        if self.cpu > self.limit(pace):
+            return f"took more than {self.limit(pace):.0f} s, at a pace of {pace:.2f}"
         return ""
 
     def row(self) -> str:
         """Its line of the table."""
         share = "?" if self.share is None else f"{self.share:.0f}"
-        verdict = f"FAILS: {self.trouble}" if self.trouble else "ok"
+        verdict = f"FAILS: {self.trouble()}" if self.trouble() else "ok"
         return f"{self.name:28} {share:>7} {self.cpu:7.1f} {self.wall:7.1f}  {verdict}"
+
+
+def pace_of(outcomes: list[Outcome]) -> float:
+    """How many seconds this machine needs for one that the docstrings state; at least 1."""
+    return max([1.0, statistics.median(o.cpu / o.share if o.share else 1.0 for o in outcomes)])
 
 
 def quick(entry: Entry, out: str) -> Outcome:
@@ -107,9 +115,11 @@ def main() -> int:
             outcomes.append(outcome)
             print(outcome.row(), flush=True)
     print(f"{'together':28} {'':7} {sum(o.cpu for o in outcomes):7.1f}")
-    failed = [outcome for outcome in outcomes if outcome.trouble]
+    pace = pace_of(outcomes)
+    print(f"{'pace of this machine':28} {'':7} {pace:7.2f}")
+    failed = [outcome for outcome in outcomes if outcome.trouble(pace)]
     for outcome in failed:
-        print(f"\n-- {outcome.name}\n{outcome.output}")
+        print(f"\n-- {outcome.name}: {outcome.trouble(pace)}\n{outcome.output}")
     budget = over_budget([outcome.share for outcome in outcomes])
     print(f"\n{budget}" if budget else "")
     bad = len(failed) + bool(budget)
