@@ -4,8 +4,8 @@ Run by `make quick`; pytest does not collect it. The rule:
 
 - The docstring of an experiment states its share, e.g. `Takes: 12 s quick, 3 min full`:
   CPU seconds of `slowpoint run NAME --quick`, from the start of Python to the report.
-- A run fails when a claim fails, and when it takes more than 1.5 times its share at the pace of
-  this machine: the median, over the experiments of one run, of what they took over their shares,
+- A run fails when a claim fails, and when it takes over 1.5 times its share at the pace of this
+  machine: the median, over the experiments of one run, of what they took over their shares,
   at least 1. So a slow machine fails nobody, and an experiment that grew alone is seen.
 - Importing and compiling weigh the same in a small experiment: nothing fails for less than 20 s
   above its share.
