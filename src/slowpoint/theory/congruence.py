@@ -19,6 +19,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 Gram = Float[Array, "column column"]
@@ -33,26 +34,58 @@ def carry(gram: Gram, mixing: Gram) -> Gram:
 
 
 def gradient_norm(gram: Gram, gradient: Gram) -> Float[Array, ""]:
-    r"""The Frobenius norm of $P W$, in the scale of `gram`: $\sqrt{\mathrm{tr}\, W^\top G W}$."""
+    r"""The Frobenius norm of $P W$, in the scale of the Gram: the root of tr W'GW."""
     return jnp.sqrt(jnp.maximum(jnp.sum(gradient * (gram @ gradient)), 0.0))
 
 
 class Rule(eqx.Module):
-    """How a gradient becomes an update. Everything is a right factor of the first columns."""
+    """How a gradient becomes an update of the columns.
+
+    `rates` are relative learning rates, one a column: 0 freezes it. `clip` bounds the norm of
+    the gradient of all columns that are not frozen. `decay` times a column is added to it.
+    """
+
+    rates: Float[Array, " column"] | Float[np.ndarray, " column"] | None = None  # None: all 1
+    decay: float | Float[Array, ""] = 0.0
+    clip: float | Float[Array, ""] | None = None
+
+    def __check_init__(self):
+        if isinstance(self.rates, np.ndarray) and (self.rates < 0).any():
+            raise ValueError(f"rates={self.rates}: give each column 0 (frozen) or more.")
+
+    def relative(self, size: int) -> Float[Array, " column"]:
+        """The relative rates of `size` columns."""
+        if self.rates is None:
+            return jnp.ones(size)
+        if len(self.rates) != size:
+            raise ValueError(f"{len(self.rates)} rates for {size} columns. Give {size}.")
+        return jnp.asarray(self.rates)
+
+    def held(self, gram: Gram, gradient: Gram) -> Gram:
+        """`gradient` without frozen columns, clipped, with the decay."""
+        gradient = gradient * (self.relative(len(gram)) != 0)
+        if self.clip is not None:
+            norm = gradient_norm(gram, gradient)
+            gradient = gradient * jnp.minimum(1.0, self.clip / jnp.where(norm > 0, norm, 1.0))
+        return gradient + self.decay * jnp.eye(len(gram))
+
+
+class Stepwise(Rule):
+    """A rule in finite steps; it may remember, in a buffer."""
 
     @abc.abstractmethod
     def update(self, first: Gram, gradient: Gram, buffer: Gram) -> tuple[Gram, Gram]:
-        """`(update, buffer)` from the first Gram matrix, the gradient and the buffer so far."""
+        """`(update, buffer)`, all right factors of the first columns, whose Gram is `first`."""
 
 
-class GradientDescent(Rule):
+class GradientDescent(Stepwise):
     """Against the gradient."""
 
     def update(self, first, gradient, buffer):
         return gradient, buffer
 
 
-class HeavyBall(Rule):
+class HeavyBall(Stepwise):
     """Momentum (Polyak 1964): the buffer is `momentum` times itself plus the gradient."""
 
     momentum: float | Float[Array, ""] = 0.9
@@ -62,7 +95,7 @@ class HeavyBall(Rule):
         return buffer, buffer
 
 
-class Nesterov(Rule):
+class Nesterov(Stepwise):
     """Nesterov's momentum as optimisers write it: the gradient plus `momentum` x the buffer."""
 
     momentum: float | Float[Array, ""] = 0.9
@@ -72,8 +105,8 @@ class Nesterov(Rule):
         return gradient + self.momentum * buffer, buffer
 
 
-class NormalisedDescent(Rule):
-    """Each column moves by its gradient, scaled to the length 1 (in the scale of the Gram)."""
+class NormalisedDescent(Stepwise):
+    """Each column moves by its gradient, scaled to length 1 (in the scale of the Gram)."""
 
     def update(self, first, gradient, buffer):
         squares = jnp.sum(gradient * (first @ gradient), axis=0)
@@ -81,84 +114,69 @@ class NormalisedDescent(Rule):
         return jnp.where(flat, 0.0, gradient) / jnp.sqrt(jnp.where(flat, 1.0, squares)), buffer
 
 
-class Flow(eqx.Module):
+class Flow(Rule):
     r"""$\dot A = -A W$: the limit of small steps, by an adaptive Runge-Kutta method."""
 
-    tolerance: float = eqx.field(static=True, default=1e-10)
+    tolerance: float = eqx.field(static=True, default=1e-10)  # relative and absolute
     max_steps: int = eqx.field(static=True, default=100_000)
 
 
-class Descent(eqx.Module):
-    """One run: what is learned, by which rule, and what holds it back."""
-
-    direction: Direction
-    rule: Rule | Flow
-    rate: Float[Array, ""]
-    rates: Float[Array, " column"]  # relative, of each column; 0 keeps it as it is
-    decay: Float[Array, ""]  # of the columns, added to the gradient
-    clip: Float[Array, ""]  # largest norm of a gradient, frozen columns left out
-
-    def gradient(self, gram, key):
-        """`(loss, W)`, clipped, with the decay."""
-        loss, gradient = self.direction(gram, key)
-        gradient = gradient * (self.rates != 0)
-        shrink = jnp.minimum(1.0, self.clip / gradient_norm(gram, gradient))
-        shrink = jnp.where(jnp.isinf(self.clip), 1.0, shrink)
-        return loss, shrink * gradient + self.decay * jnp.eye(len(gram))
-
-
-def descend_columns(descent: Descent, first: Gram, steps: int, every: int, key):
-    """`(losses, grams, factors)`: of each step and the last; each `every` steps, the first too.
+def descend_columns(
+    direction: Direction, first: Gram, rule: Rule, rate, steps: int, every: int, key
+) -> tuple[Float[Array, " step"], Float[Array, "record ..."], Float[Array, "record ..."]]:
+    """`(losses, grams, factors)`: of all steps and the end; every `every` steps, the first too.
 
     Pure, so that it can be mapped over `first` and `key`. `every` divides `steps`.
     """
-    if isinstance(descent.rule, Flow):
-        return _flow(descent, descent.rule, first, steps, every, key)
-    rule = descent.rule
+    if isinstance(rule, Flow):
+        return _flow(direction, first, rule, rate * jnp.arange(steps + 1), every, key)
+    assert isinstance(rule, Stepwise)
+    relative = rate * rule.relative(len(first))
 
     def tick(carried, step):
         factor, buffer = carried
         gram = carry(first, factor)
-        loss, gradient = descent.gradient(gram, _of_step(key, step))
-        update, buffer = rule.update(first, factor @ gradient, buffer)
-        return (factor - descent.rate * update * descent.rates, buffer), loss
+        loss, gradient = direction(gram, _of_step(key, step))
+        update, buffer = rule.update(first, factor @ rule.held(gram, gradient), buffer)
+        return (factor - update * relative, buffer), loss
 
-    def stretch(carried, begins):
-        carried, losses = jax.lax.scan(tick, carried, begins + jnp.arange(every))
+    def stretch(carried, begin):
+        carried, losses = jax.lax.scan(tick, carried, begin + jnp.arange(every))
         return carried, (losses, carried[0])
 
     one = jnp.eye(len(first), dtype=first.dtype)
     begins = every * jnp.arange(steps // every)
     (last, _), (losses, factors) = jax.lax.scan(stretch, (one, jnp.zeros_like(one)), begins)
-    final, _ = descent.direction(carry(first, last), _of_step(key, steps))
+    final, _ = direction(carry(first, last), _of_step(key, steps))
     factors = jnp.concatenate([one[None], factors])
     grams = jax.vmap(carry, (None, 0))(first, factors)
     return jnp.append(losses.reshape(-1), final), grams, factors
 
 
-def _flow(descent, rule, first, steps, every, key):
-    """The same at the times `rate` x step; the losses are those of all steps."""
+def _flow(direction, first, rule, times, every, key):
+    """The same, at `times`."""
 
     def velocity(time, factor, _):
-        _, gradient = descent.gradient(carry(first, factor), key)
-        return -(factor @ gradient) * descent.rates
+        gram = carry(first, factor)
+        _, gradient = direction(gram, key)
+        return -(factor @ rule.held(gram, gradient)) * rule.relative(len(first))
 
-    times = descent.rate * jnp.arange(steps + 1)
-    solution = diffrax.diffeqsolve(
+    factors = diffrax.diffeqsolve(
         diffrax.ODETerm(velocity),
         diffrax.Tsit5(),
-        0.0,
+        times[0],
         times[-1],
         None,
         jnp.eye(len(first), dtype=first.dtype),
         saveat=diffrax.SaveAt(ts=times),
         stepsize_controller=diffrax.PIDController(rtol=rule.tolerance, atol=rule.tolerance),
         max_steps=rule.max_steps,
-        throw=False,
-    )
-    grams = jax.vmap(carry, (None, 0))(first, solution.ys)
-    losses = jax.lax.map(lambda gram: descent.direction(gram, key)[0], grams)
-    return losses, grams[::every], solution.ys[::every]
+        throw=False,  # what was not reached is infinite
+    ).ys
+    assert isinstance(factors, jax.Array)
+    grams = jax.vmap(carry, (None, 0))(first, factors)
+    losses = jax.lax.map(lambda gram: direction(gram, key)[0], grams)
+    return losses, grams[::every], factors[::every]
 
 
 def _of_step(key, step):

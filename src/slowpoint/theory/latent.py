@@ -4,17 +4,16 @@ Its state stays in the span of M and U: $h = [M U] \kappa$. With $C_V$, $C_Z$ th
 and Z with M and U, and $G_B$ those of M and U,
 
 $\dot\kappa_m = -\kappa_m + x$, $\dot\kappa_u = -\kappa_u + g(\Delta)\, C_V \kappa$,
-$y = g(\Delta)\, C_Z \kappa$, $\Delta = \kappa^\top G_B \kappa$, $g(\Delta) = E\,\phi'(\sqrt\Delta z)$:
+$y = g(\Delta)\, C_Z \kappa$, with $\Delta = \kappa^\top G_B \kappa$ and
+$g(\Delta) = E\,\phi'(\sqrt\Delta z)$:
 
 exact for linear networks, and for Gaussian weights as N grows. (Ger and Barak 2026,
 arXiv:2605.04115; Mastrogiuseppe and Ostojic 2018, Neuron 99, 609; Beiran et al. 2021.)
 """
 
-import math
 from collections.abc import Callable
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
