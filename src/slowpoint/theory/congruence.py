@@ -38,6 +38,12 @@ def gradient_norm(gram: Gram, gradient: Gram) -> Float[Array, ""]:
     return jnp.sqrt(jnp.maximum(jnp.sum(gradient * (gram @ gradient)), 0.0))
 
 
+def _is_negative(numbers) -> bool:
+    """Whether some number is below 0, or none at all; not asked of what JAX traces."""
+    known = numbers is not None and not isinstance(numbers, jax.core.Tracer)
+    return known and not bool((np.asarray(numbers) >= 0).all())
+
+
 class Rule(eqx.Module):
     """How a gradient becomes an update of the columns.
 
@@ -50,16 +56,18 @@ class Rule(eqx.Module):
     clip: float | Float[Array, ""] | None = None
 
     def __check_init__(self):
-        if isinstance(self.rates, np.ndarray) and (self.rates < 0).any():
+        if _is_negative(self.rates):
             raise ValueError(f"rates={self.rates}: give each column 0 (frozen) or more.")
+        if _is_negative(self.clip):
+            raise ValueError(f"clip={self.clip}: give the largest norm, 0 or more.")
 
-    def relative(self, size: int) -> Float[Array, " column"]:
-        """The relative rates of `size` columns."""
+    def relative(self, size: int) -> Float[Array, "1 column"]:
+        """The relative rates of `size` columns, a row."""
         if self.rates is None:
-            return jnp.ones(size)
+            return jnp.ones((1, size))
         if len(self.rates) != size:
             raise ValueError(f"{len(self.rates)} rates for {size} columns. Give {size}.")
-        return jnp.asarray(self.rates)
+        return jnp.asarray(self.rates)[None]
 
     def held(self, gram: Gram, gradient: Gram) -> Gram:
         """`gradient` without frozen columns, clipped, with the decay."""
@@ -109,7 +117,7 @@ class NormalisedDescent(Stepwise):
     """Each column moves by its gradient, scaled to length 1 (in the scale of the Gram)."""
 
     def update(self, first, gradient, buffer):
-        squares = jnp.sum(gradient * (first @ gradient), axis=0)
+        squares = jnp.sum(gradient * (first @ gradient), axis=0, keepdims=True)
         flat = squares <= 0
         return jnp.where(flat, 0.0, gradient) / jnp.sqrt(jnp.where(flat, 1.0, squares)), buffer
 
