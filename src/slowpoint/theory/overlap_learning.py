@@ -90,7 +90,7 @@ def learn(
     Raises ValueError when no network has these overlaps, on a rate, step count or rule that
     makes no sense, and on optimisers that do not close in overlaps.
     """
-    every = every or max(steps, 1)
+    every = max(steps, 1) if every is None else every
     _check(rule, eta, steps, every)
     check_overlaps(sigma)
     with float64():
@@ -194,7 +194,7 @@ class OverlapFlow(system.Flow):
     def velocity(self, x, u):
         sigma = matrix(x)
         _, s = sensitivity(self.loss, sigma)
-        mixing = s if self.relative is None else s * self.relative
+        mixing = s if self.relative is None else s * self.relative[None]
         half = sigma @ mixing
         return vector(-2 * (half + half.T))
 
