@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
 Gram = Float[Array, "column column"]
@@ -40,7 +41,7 @@ def gradient_norm(gram: Gram, gradient: Gram) -> Float[Array, ""]:
 
 def _is_negative(numbers) -> bool:
     """Whether some number is below 0, or none at all; not asked of what JAX traces."""
-    known = numbers is not None and not isinstance(numbers, jax.core.Tracer)
+    known = numbers is not None and not isinstance(numbers, Tracer)
     return known and not bool((np.asarray(numbers) >= 0).all())
 
 
