@@ -1,47 +1,24 @@
-"""Is the loss that of a network, and do the distances see what they should?"""
+"""Do the distances of the histories see what they should?"""
 
-import jax
-import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 
-from slowpoint.core.precision import float64
-from slowpoint.core.rollout import rollout
 from slowpoint.experiments.training_history import (
-    DT,
     functional,
-    impulse,
+    INVISIBLE,
     invisible,
     returns,
     START,
-    TICKS,
 )
-from slowpoint.theory.latent import Latent
+from slowpoint.theory.impulse import decaying
 from slowpoint.theory.overlaps import Dims
+from slowpoint.theory.visibility import visible
 
 
-def test_the_loss_is_that_of_the_latent_rollout():
-    sigma = START + 0.2 * np.eye(4)
-    sigma[2, 1] = sigma[1, 2] = 0.7
-    pulse = np.zeros((TICKS, 1))
-    pulse[0] = 1 / DT
-    wanted = np.exp(-0.3 * np.linspace(0, TICKS, TICKS) * DT)
-    with float64():
-        answers = rollout(Latent(jnp.asarray(sigma), Dims(), dt=DT), jnp.zeros(2), pulse)
-        error = np.asarray(answers.outputs)[:, 0] - wanted
-        found = float(impulse(0.3)(jnp.asarray(sigma), None))
-    np.testing.assert_allclose(found, DT * np.sum(error**2), rtol=1e-12)
-
-
-def test_noise_adds_its_variance():
-    with float64():
-        quiet = impulse(0.2)(jnp.asarray(START), None)
-        noisy = impulse(0.2, 0.1)
-        losses = jax.vmap(noisy, (None, 0))(jnp.asarray(START), jr.split(jr.key(0), 2000))
-    added = np.asarray(losses) - float(quiet)
-    expected = 0.1**2 * DT * TICKS
-    assert abs(added.mean() - expected) < 4 * added.std() / np.sqrt(2000)
-    assert added.std() > 0.1 * expected
+def test_the_invisible_are_those_that_the_response_does_not_see():
+    names = visible(decaying(0.2).response, START).invisible
+    pairs = {tuple(sorted(pair)) for pair in zip(*INVISIBLE, strict=True)}
+    places = dict(zip(Dims().names, zip(*np.triu_indices(4)), strict=True))
+    assert pairs == {tuple(map(int, places[name])) for name in names}
 
 
 def test_distances_see_what_their_names_say():
@@ -52,6 +29,14 @@ def test_distances_see_what_their_names_say():
         invisible(other, START),
         np.linalg.norm([0.8, -0.5 * START[3, 2], 3 * START[1, 1], -0.75]),
     )
+    steps = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0]  # of mu, zv, mm, uu, vv, zz
+    moved = START.copy()
+    for (i, j), step in zip(
+        ((0, 1), (2, 3), (0, 0), (1, 1), (2, 2), (3, 3)), steps, strict=True
+    ):
+        moved[i, j] = moved[j, i] = START[i, j] + step
+    np.testing.assert_allclose(invisible(moved, START), np.linalg.norm(steps))
+    assert functional(moved, START) == 0
     faster = START.copy()
     faster[2, 1] = faster[1, 2] = START[2, 1] + 0.25
     assert invisible(faster, START) == 0
@@ -60,5 +45,5 @@ def test_distances_see_what_their_names_say():
 
 def test_returns_compare_the_ends_of_the_first_third_and_fifth_phase():
     records = np.repeat(START[None, None], 11, axis=1)
-    records[0, :, 0, 0] = np.arange(11.0)
-    np.testing.assert_array_equal(returns(records), [[4.0, 8.0]])
+    records[0, :, 0, 0] = np.arange(11.0) ** 2
+    np.testing.assert_array_equal(returns(records), [[32.0, 96.0]])
