@@ -120,7 +120,7 @@ def functional(one: Sigma, other: Sigma) -> Float[np.ndarray, "*many"]:
 
 def _coords(sigma: Sigma) -> np.ndarray:
     flat = [functional_coords(one) for one in sigma.reshape(-1, 4, 4)]
-    return np.reshape(flat, (*sigma.shape[:-2], -1))
+    return np.reshape(flat, (*sigma.shape[:-2], 3))
 
 
 def run(settings: Settings) -> Results:
@@ -186,8 +186,9 @@ def _adam(settings: Settings, key: PRNGKeyArray) -> Adam:
     )
     looks = after_b[:, _ends(after_b.shape[1])[[0, 1, 5]]]
     turned = [[_change(*pair) for pair in itertools.pairwise(frame)] for frame in looks]
-    sigmas = [np.swapaxes(p, -1, -2) @ p / settings.units for p in (after_b, control)]
-    return Adam(settings.every * np.arange(after_b.shape[1]), *sigmas, np.array(turned))
+    taught, alone = (np.swapaxes(p, -1, -2) @ p / settings.units for p in (after_b, control))
+    updates = settings.every * np.arange(after_b.shape[1])
+    return Adam(updates, taught, alone, np.array(turned))
 
 
 def _ends(records: int) -> np.ndarray:
@@ -252,8 +253,7 @@ def _way(change: np.ndarray) -> np.ndarray:
 
 def _of_adam(results: Results) -> list[Claim]:
     adam, equal = results.adam, results.equal
-    kept, alone = returns(adam.after_b), returns(adam.control)
-    descent = returns(equal.overlaps[None])[0]
+    kept, alone, (descent,) = map(returns, (adam.after_b, adam.control, equal.overlaps[None]))
     found = []
     for i, says in enumerate(("d_inv(A1, A2)", "d_inv(A1, A3)")):
         over = (kept / alone)[:, i].min()
@@ -281,14 +281,14 @@ def returns(sigmas: Float[np.ndarray, "frame record 4 4"]) -> Float[np.ndarray, 
 def draw(results: Results):
     figure, axes = grid(2, 2, width=7.0, height=5.2)
     path, noise, adam = results.descent, results.noise, results.adam
-    first = path.after(0)
     over_epochs(axes[0, 0], path.epochs, {"": path.losses[None]})
     kinds = {"invisible": invisible, "functional": functional}
-    gaps = {name: gap(path.overlaps, first)[None] for name, gap in kinds.items()}
+    gaps = {name: gap(path.overlaps, path.after(0))[None] for name, gap in kinds.items()}
     over_epochs(axes[0, 1], path.epochs, gaps)
     quiet = path.overlaps[path.ends[3] :][None]
     drifts = {"A B A B, noise": noise.after_b, "A, noise": noise.control, "A B A B": quiet}
-    over_epochs(axes[1, 0], noise.epochs, {k: invisible(s, first) for k, s in drifts.items()})
+    moves = {name: invisible(s, path.after(0)) for name, s in drifts.items()}
+    over_epochs(axes[1, 0], noise.epochs, moves)
     ways = {"A B A B A": adam.after_b, "A alone": adam.control}
     end = _ends(len(adam.updates))[1]
     moves = {name: invisible(s, s[:, [end]]) for name, s in ways.items()}
