@@ -72,9 +72,15 @@ def test_chance_is_one_front_door():
     assert np.ptp(one.repeats) > 0  # a new noise each time
 
 
-def test_a_constant_feature_tells_nothing():
-    features = np.stack([LABELS.astype(float), np.full(80, 0.1)], axis=1)
-    assert decode(features, LABELS, GROUPS, key=jr.key(0)).accuracy == 1.0
+def test_constant_features_tell_nothing():
+    """Nor does the rounding of their means, which differs where labels differ in number."""
+    labels, groups = np.tile([0, 1, 1], 27), np.repeat(np.arange(27), 3)
+    features = np.concatenate(
+        [labels[:, None] + 0.0, np.broadcast_to(0.1 * np.arange(1, 40), (81, 39))], axis=1
+    )
+    found = decode(features, labels, groups, key=jr.key(0))
+    assert found.accuracy == 1.0
+    assert found.chance == 2 / 3
 
 
 def test_what_is_not_finite_is_no_answer():
