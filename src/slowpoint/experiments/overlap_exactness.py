@@ -1,0 +1,329 @@
+"""Do overlaps learn exactly as the network does, under which optimisers, at which N?
+
+Linear low-rank networks of several sizes are trained in full, every weight by itself, with
+optax; beside each, its few overlaps learn by the congruence step from the same start, with the
+same noise. Overlaps and weights (P_0 A) agree to rounding, for every optimiser whose update is
+a right multiple of the first weights. The flow, the limit of small steps, is held against a
+fine integration of its equation for Sigma, and descent against the flow.
+
+Paper: Ger and Barak 2026, arXiv:2605.04115, the overlap equations of linear networks (they
+state the flow; that finite steps and other optimisers are exact is ours).
+Takes: 15 s quick, 60 s full
+"""
+
+import dataclasses
+from typing import Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+import pydantic
+import scipy.signal
+from jaxtyping import Array, Float, Int
+
+from slowpoint.cells.low_rank import LowRank
+from slowpoint.core.chance import generator
+from slowpoint.core.claim import at_least, at_most, Claim, reported
+from slowpoint.core.clock import RungeKutta
+from slowpoint.core.precision import float64
+from slowpoint.core.result import Result
+from slowpoint.core.rollout import rollout
+from slowpoint.core.settings import Settings as Base
+from slowpoint.plots.style import row
+from slowpoint.plots.sweep import against
+from slowpoint.theory import congruence
+from slowpoint.theory.latent import Latent
+from slowpoint.theory.overlap_learning import learn, OverlapFlow
+from slowpoint.theory.overlaps import (
+    as_network,
+    columns_of,
+    Dims,
+    dims_of,
+    matrix,
+    overlaps,
+    rank_one,
+    vector,
+)
+
+DT = 0.05
+NAMED = {"zm": 0.0519266068, "zu": 0.0164264289, "vm": 0.0809961227, "vu": 0.0642671040}
+THETA = rank_one(**NAMED, mu=0.0757668554, zv=0.0124665781)  # theta_1: a draw of 500 units
+COARSE, HORIZON, FINE = 1e-2, 10.0, 20  # beside the flow: eta, eta x updates, RK steps per eta
+Numbers = Float[np.ndarray, "..."] | Float[Array, "..."] | float
+Target = Literal["filter", "oscillator", "mixture"]
+
+
+class Settings(Base):
+    networks: tuple[tuple[int, int, int, int, Target], ...] = pydantic.Field(
+        default=(
+            (1, 1, 1, 500, "filter"),
+            (1, 1, 1, 4, "oscillator"),
+            (2, 1, 1, 100, "oscillator"),
+            (1, 3, 2, 20, "mixture"),
+            (3, 2, 2, 60, "mixture"),
+            (2, 2, 2, 500, "filter"),
+        ),
+        min_length=1,
+        description="rank, inputs, outputs, units, and what should come out",
+    )
+    time: int = pydantic.Field(default=200, ge=2, description="steps of a trial, of 0.05 tau")
+    updates: int = pydantic.Field(default=300, ge=1, description="of each optimiser")
+    eta: float = pydantic.Field(default=5e-3, gt=0, description="rate of learning, eta")
+    seed: int = pydantic.Field(default=0, description="of weights, targets and noise")
+
+
+QUICK = Settings(
+    networks=((1, 1, 1, 100, "filter"), (2, 1, 1, 6, "oscillator"), (3, 2, 2, 60, "mixture")),
+    time=100,
+    updates=150,
+)
+
+
+class Asked(eqx.Module):
+    """Inputs, and the outputs wanted: with noise on them (`sd`) where a key draws it."""
+
+    inputs: Numbers
+    targets: Numbers
+    sd: Numbers = 0.0
+
+    def loss(self, system, key):
+        """The squared error, integrated over time."""
+        noise = 0.0 if key is None else self.sd * jr.normal(key, self.targets.shape, float)
+        outputs = rollout(system, np.zeros(0), self.inputs).outputs
+        return ((outputs - self.targets - noise) ** 2).sum() * DT
+
+
+class Reduced(eqx.Module):
+    """The same loss as a function of overlaps."""
+
+    asked: Asked
+    dims: Dims = eqx.field(static=True)
+
+    def __call__(self, sigma, key):
+        return self.asked.loss(Latent(sigma, self.dims, dt=DT), key)
+
+
+class Chosen(congruence.Stepwise):
+    """The rule number `which`; so all are compiled at once."""
+
+    momentum: Numbers = 0.0
+    which: int | Int[Array, ""] = 0
+
+    def update(self, first, gradient, buffer):
+        rules = (
+            congruence.GradientDescent(),
+            congruence.HeavyBall(momentum=self.momentum),
+            congruence.Nesterov(momentum=self.momentum),
+            congruence.NormalisedDescent(),
+        )
+        ways = [lambda *given, rule=rule: rule.update(*given) for rule in rules]
+        return jax.lax.switch(self.which, ways, first, gradient, buffer)
+
+
+def chains(rule: Chosen, eta: float, units: int) -> list[optax.GradientTransformation]:
+    """The same rules for the network itself, its gradient times N."""
+    clip = optax.clip_by_global_norm(rule.clip * units**0.5)
+    held = optax.chain(clip, optax.add_decayed_weights(rule.decay))
+    unit = optax.stateless(lambda updates, _: jax.tree.map(_unit, updates))
+    none = optax.identity()
+    return [
+        optax.chain(held, none, optax.sgd(eta, momentum=0.0)),
+        optax.chain(held, none, optax.sgd(eta, rule.momentum)),
+        optax.chain(held, none, optax.sgd(eta, rule.momentum, nesterov=True)),
+        optax.chain(held, unit, optax.sgd(eta, momentum=0.0)),
+    ]
+
+
+def _unit(update):
+    """Columns as long as those of unit variance."""
+    return update / jnp.sqrt((update**2).mean(axis=0, keepdims=True))
+
+
+def optimisers(dims: Dims, clip: float = np.inf) -> dict[str, tuple[Chosen, float]]:
+    """The rows of the table, with the sd of noise on the targets; one clips at that norm."""
+    one = np.ones(dims.size)
+    frozen, uneven = one.copy(), np.linspace(0.2, 2.0, dims.size)
+    frozen[dims.m] = frozen[dims.z] = 0.0
+    rows = {
+        "gradient descent": {},
+        "heavy ball": {"which": 1, "momentum": 0.9},
+        "Nesterov": {"which": 2, "momentum": 0.9},
+        "weight decay": {"decay": 0.1},
+        "clipped norm": {"clip": clip},
+        "frozen columns": {"rates": frozen},
+        "rates of columns": {"rates": uneven},
+        "normalised columns": {"which": 3, "rates": one / 5},
+        "label noise": {},
+        "all but normalised": {
+            "which": 2, "momentum": 0.9, "decay": 0.1, "clip": clip, "rates": frozen * uneven
+        },
+    }  # fmt: skip
+    noisy = "label noise", "all but normalised"
+    plain = {"rates": one, "clip": np.inf}
+    return {name: (Chosen(**plain | row), 0.3 * (name in noisy)) for name, row in rows.items()}
+
+
+NAMES = tuple(optimisers(Dims()))
+
+
+class Table(Result):
+    """Relative errors of the theory, in Frobenius norms; rows as `NAMES`."""
+
+    sizes: Int[np.ndarray, "network 4"]  # rank, inputs, outputs, units
+    overlaps: Float[np.ndarray, "optimiser network"]  # the largest over all updates
+    weights: Float[np.ndarray, "optimiser network"]  # of all synapses, after the last
+    moved: Float[np.ndarray, "optimiser network"]  # change of all synapses, of their norm
+    left: Float[np.ndarray, "optimiser network"]  # loss after the last, over that before
+    clipped: Float[np.ndarray, "optimiser network"]  # share of updates
+
+
+class Limit(Result):
+    """The impulse filter from theta_1. Errors are relative, the largest on the way."""
+
+    flow: float  # of the flow, against Runge-Kutta
+    reference: float  # of Runge-Kutta with half its steps, against it
+    etas: Float[np.ndarray, " rate"]
+    gaps: Float[np.ndarray, " rate"]  # of descent, against the flow
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    table: Table
+    limit: Limit
+
+
+def run(settings: Settings) -> Results:
+    with float64():
+        columns = [_column(settings, i) for i in range(len(settings.networks))]
+        sizes = np.array([network[:4] for network in settings.networks])
+        fields = (np.stack(part, axis=-1) for part in zip(*columns, strict=True))
+        return Results(Table(sizes, *fields), _limit())
+
+
+def _asked(target: Target, dims: Dims, time: int, chance: np.random.Generator) -> Asked:
+    """What a network of `dims` shall do; each output decays at a rate of its own."""
+    t = DT * np.linspace(0, time, time)[:, None]
+    decay = np.exp(-(0.2 + 0.1 * np.arange(dims.outputs)) * t)
+    if target == "mixture":
+        inputs = chance.normal(size=(time, dims.inputs))
+        inputs /= DT * np.linalg.norm(inputs)  # as strong as the impulse
+        mixed = inputs @ chance.normal(size=(dims.inputs, dims.outputs))
+        return Asked(inputs, DT * scipy.signal.fftconvolve(mixed, decay, axes=0)[:time])
+    inputs = np.zeros((time, dims.inputs))
+    inputs[0] = 1 / (DT * dims.inputs**0.5)
+    return Asked(inputs, decay * np.cos(2 * t) if target == "oscillator" else decay)
+
+
+def _column(settings: Settings, index: int) -> tuple[np.ndarray, ...]:
+    """A column of `Table`, field by field, without the sizes."""
+    *counts, units, target = settings.networks[index]
+    weights, draws = jr.split(jr.fold_in(jr.key(settings.seed), index))
+    dims, chance = Dims(*counts), generator(weights)
+    asked = _asked(target, dims, settings.time, chance)
+    first = chance.normal(size=(units, dims.size))
+    how = {"eta": settings.eta, "updates": settings.updates, "key": draws}
+
+    def compare(rule, sd):
+        rule, noisy = jax.tree.map(jnp.asarray, (rule, dataclasses.replace(asked, sd=sd)))
+        whole, path, norms = _train(rule, noisy, as_network(first, dims, DT), **how)
+        last, path = np.asarray(columns_of(whole)), np.asarray(path)
+        times = {"eta": settings.eta, "steps": settings.updates, "every": 1, "key": draws}
+        theory = learn(Reduced(noisy, dims), overlaps(first), rule, **times)
+        errors = _apart(theory.overlaps[1:], path), _apart(first @ theory.factors[-1], last)
+        left, clipped = theory.losses[-1] / theory.losses[0], (norms > rule.clip).mean()
+        return np.array([*errors, _apart(first, last), left, clipped]), norms
+
+    _, norms = compare(*optimisers(dims)["gradient descent"])
+    rows = optimisers(dims, clip=float(jnp.median(norms))).values()
+    return tuple(np.stack([compare(*row)[0] for row in rows], axis=-1))
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> float:
+    """The distance of matrices over the norm of the other; the largest of several."""
+    gaps, norms = (np.linalg.norm(a, axis=(-2, -1)) for a in (one - other, other))
+    return float((gaps / norms).max())
+
+
+@eqx.filter_jit
+def _train(rule: Chosen, asked: Asked, network: LowRank, *, eta: float, updates: int, key):
+    """`(network, overlaps after each update, norms of the gradients)`; every weight learns."""
+    units = network.state_size
+    ways = chains(rule, eta, units)
+    rates = as_network(rule.relative(dims_of(network).size), dims_of(network), DT)
+
+    def tick(carried, step):
+        network, state = carried
+        slope = jax.grad(asked.loss)(network, jr.fold_in(key, step))
+        slope = jax.tree.map(lambda g, r: units * g * (r != 0), slope, rates)
+        updates = [way.update for way in ways]
+        update, state = jax.lax.switch(rule.which, updates, slope, state, network)
+        update = jax.tree.map(jnp.multiply, update, rates)
+        network = optax.apply_updates(network, update)
+        norm = optax.tree.norm(slope) / units**0.5
+        return (network, state), (overlaps(columns_of(network)), norm)
+
+    start = (network, ways[0].init(network))
+    (network, _), (path, norms) = jax.lax.scan(tick, start, jnp.arange(updates))
+    return network, path, norms
+
+
+def _limit() -> Limit:
+    loss = Reduced(_asked("filter", Dims(), 400, np.random.default_rng()), Dims())
+    records = round(HORIZON / COARSE)
+    flow = learn(loss, THETA, congruence.Flow(), eta=COARSE, steps=records, every=1).overlaps
+    fine, half = (_integrate(loss, records, n) for n in (FINE, FINE // 2))
+    factors, gaps = 2 ** np.arange(3), []
+    for n in map(int, factors):
+        found = learn(loss, THETA, eta=COARSE / n, steps=records * n, every=n)
+        gaps.append(_apart(found.overlaps, flow))
+    return Limit(_apart(flow[1:], fine), _apart(half, fine), COARSE / factors, np.array(gaps))
+
+
+def _integrate(loss: Reduced, records: int, between: int) -> np.ndarray:
+    """The equation of Sigma itself, by the classical fourth order, at multiples of COARSE."""
+    flow = RungeKutta(OverlapFlow(loss, len(THETA)), COARSE / between)
+    path = rollout(flow, vector(THETA), np.zeros((records * between, 0))).states
+    return np.asarray(jax.vmap(matrix)(path[between - 1 :: between]))
+
+
+def claims(results: Results) -> list[Claim]:
+    table, limit, made = results.table, results.limit, []
+    for name, overlap, weight in zip(NAMES, table.overlaps, table.weights, strict=True):
+        made.append(at_most(f"{name}: error of the overlaps", overlap.max(), 1e-11))
+        made.append(at_most(f"{name}: error of every weight", weight.max(), 1e-11))
+    clipped = table.clipped[NAMES.index("clipped norm")]
+    ratios = limit.gaps[:-1] / limit.gaps[1:]
+    return [
+        *made,
+        at_least("change of the weights, the least of all runs", table.moved.min(), 0.01),
+        at_least("share of updates that are clipped, the least", clipped.min(), 0.01),
+        at_most("the same, the largest", clipped.max(), 0.99),
+        at_most("error of the flow against a fine integration", limit.flow, 1e-6),
+        at_most("error of that integration with half its steps", limit.reference, 1e-7),
+        at_least("error of descent over that at half the rate, least", ratios.min(), 1.8),
+        at_most("the same, largest", ratios.max(), 2.2),
+        reported(f"error of descent at eta = {limit.etas[-1]:g}", limit.gaps[-1]),
+    ]
+
+
+def draw(results: Results):
+    table, limit = results.table, results.limit
+    figure, axes = row(2, height=3.2)
+    place = np.arange(len(NAMES))
+    for errors, mark, name in (
+        (table.overlaps, "o", "overlaps"),
+        (table.weights, "x", "weights"),
+    ):
+        lines = axes[0].semilogx(errors, place, mark, ms=4, color="black", alpha=0.7)
+        lines[0].set_label(name)
+    axes[0].axvline(1e-11, lw=0.8, ls=":", color="black")
+    axes[0].set_yticks(place, NAMES)
+    axes[0].invert_yaxis()
+    axes[0].set(xlabel="relative error of the theory")
+    axes[0].legend(fontsize=7)
+    against(axes[1], limit.etas, {"descent": limit.gaps})
+    axes[1].set(xlabel="rate of learning, eta", ylabel="distance to the flow")
+    return figure
