@@ -3,13 +3,12 @@
 Twins are two networks of the same overlaps. One learns to remember pulses (A), the other to
 integrate evidence (B); then both learn to imitate one teacher (C), so that they answer alike.
 They are erf networks of rank 1 in the limit of many Gaussian units: ten overlaps, which learn
-by the exact step of the columns. What moves the answers is the same in both in the end, but
-for the gauge: u times a number and v divided by it changes vu, zu, vm and no answer. Overlaps
-among v and z, which no answer sees, still tell the origin. Without observation noise any
-difference, however small, does; so all is decoded with noise of a given size.
+by the exact step of the columns. In the end both have one function. The overlaps that make it
+still differ by the gauge: u times a number and v divided by it change zu, vm, mu and uu, and no
+answer. Overlaps among v and z, which no answer sees, tell the origin. A decoder without noise
+would find any difference, however small; so each number is observed with noise of a given sd.
 
-As in the reduced run of the spec, ticks are .2 and batches come from a pool of 64; here each
-network draws, step by step, which one of the pool it sees.
+Ticks of .2 and pools of 64 batches keep it short; each network draws which batch it sees.
 
 Paper: Ger and Barak 2026, arXiv:2605.04115, figures 4d-f, 9 and 10.
 Takes: 42 s quick, 90 s full
@@ -35,7 +34,8 @@ from slowpoint.core.rollout import rollout
 from slowpoint.core.settings import Settings as Base
 from slowpoint.core.trial import Task, Trial
 from slowpoint.plots.epochs import over_epochs
-from slowpoint.plots.style import grid, STABLE
+from slowpoint.plots.style import grid
+from slowpoint.plots.sweep import against
 from slowpoint.tasks.decide import Decide
 from slowpoint.tasks.flipflop import FlipFlop, Intervals
 from slowpoint.tasks.imitate import Imitate, Noised
@@ -71,6 +71,9 @@ class Settings(Base):
     batch: int = pydantic.Field(default=8, ge=1, description="trials in one")
     noise: float = pydantic.Field(default=0.3, ge=0, description="sd of an observed overlap")
     repeats: int = pydantic.Field(default=40, ge=1, description="observations")
+    noises: tuple[float, ...] = pydantic.Field(
+        default=(1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.3, 1.0), description="the same, a range of it"
+    )
     every: int = pydantic.Field(default=1000, ge=1, description="steps from record to record")
 
 
@@ -89,9 +92,10 @@ class Twins(Result):
 class Origin(Result):
     """Which origin do the overlaps tell? Shares of right answers, by KINDS."""
 
-    noisy: Float[np.ndarray, " kind"]
-    spread: Float[np.ndarray, " kind"]  # standard deviation over repeats
+    noisy: Float[np.ndarray, " kind"]  # at the noise of the settings
     sharp: Float[np.ndarray, " kind"]  # without observation noise
+    noises: Float[np.ndarray, " noise"]  # standard deviations
+    curves: Float[np.ndarray, "kind noise"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,18 +197,19 @@ def _origin(settings: Settings, last: Sigmas, key: PRNGKeyArray) -> Origin:
     sigmas = last.reshape(-1, 4, 4)
     pairs, origins = np.divmod(np.arange(len(sigmas)), 2)
     kinds = sigmas[:, *VISIBLE], functional(sigmas), sigmas[:, *INVISIBLE]
-    noisy, sharp = (
-        [
+    noises = (settings.noise, 0.0, *settings.noises)
+
+    def told(features, keys):
+        """Shares of right answers, by noise."""
+        say = [
             decode(features, origins, pairs, noise=noise, repeats=settings.repeats, key=one)
-            for features, one in zip(kinds, jr.split(part, len(kinds)))
+            for noise, one in zip(noises, keys)
         ]
-        for part, noise in zip(jr.split(key), (settings.noise, 0.0))
-    )
-    return Origin(
-        np.array([one.accuracy for one in noisy]),
-        np.array([one.repeats.std() for one in noisy]),
-        np.array([one.accuracy for one in sharp]),
-    )
+        return [one.accuracy for one in say]
+
+    keys = jr.split(key, (len(kinds), len(noises)))
+    right = np.array([told(*one) for one in zip(kinds, keys)])
+    return Origin(right[:, 0], right[:, 1], np.array(settings.noises), right[:, 2:])
 
 
 def gaps(twins: Twins) -> dict[str, Float[np.ndarray, "pair record"]]:
@@ -261,12 +266,12 @@ def draw(results: Results):
     for name, ends in (("A", a[:, -1]), ("B", b[:, -1])):
         axes[1, 0].plot(ends[:, 1], ends[:, 2], "o", ms=4, label=f"{name}, then C")
     axes[1, 0].legend(fontsize=7)
-    axes[1, 1].bar(KINDS, origin.noisy, yerr=origin.spread, color=STABLE, width=0.6)
-    axes[1, 1].axhline(0.5, lw=0.8, color="black")
+    against(axes[1, 1], origin.noises, dict(zip(KINDS, origin.curves)))
+    axes[1, 1].axhline(0.5, lw=0.8, color="black", zorder=0)
     axes[0, 0].set(ylabel="loss")
     axes[0, 1].set(ylabel="distance between twins")
     axes[1, 0].set(xlabel="vv", ylabel="zz")
-    axes[1, 1].set(ylabel="origin decoded", ylim=(0, 1))
+    axes[1, 1].set(yscale="linear", xlabel="observation noise", ylabel="origin decoded")
     for ax in axes[0]:
         ax.axvline(twins.steps[twins.taught], lw=0.8, color="black", zorder=0)
         ax.set(xlabel="step")
