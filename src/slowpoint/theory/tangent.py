@@ -91,8 +91,12 @@ def speed(loss: Loss, sigma: Numbers) -> float:
     check_overlaps(sigma)
     with float64():
         wide = jnp.asarray(sigma, float)
-        _, s = sensitivity(widen(loss), wide)
+        _, s = _sensitivity(widen(loss), wide, None)
         return -4 * float(jnp.sum(s * (wide @ s)))
+
+
+_sensitivity = eqx.filter_jit(sensitivity)
+_value = eqx.filter_jit(lambda loss, sigma: loss(sigma, None))
 
 
 class EffectiveLoss(Result):
@@ -110,9 +114,9 @@ class NoisyLabels(eqx.Module):
 
     loss: Loss
     outputs: Outputs
-    weight: float | Array
-    eta: float | Array
-    sd: float | Array
+    weight: Float[Numbers, ""]
+    eta: Float[Numbers, ""]
+    sd: Float[Numbers, ""]
 
     def __call__(self, sigma, key):
         metric_, slopes = metric(sigma), by_overlaps(self.outputs, vector(sigma))
@@ -125,7 +129,7 @@ class NoisyLabels(eqx.Module):
     def _steepest(self, metric_, slopes):
         """The largest curvature: H is similar to a symmetric matrix."""
         values, vectors = jnp.linalg.eigh(metric_)
-        half = (slopes @ vectors) * jnp.sqrt(jnp.maximum(values, 0.0))
+        half = slopes @ (vectors @ jnp.diag(jnp.sqrt(jnp.maximum(values, 0.0))))
         return 2 * self.weight * jnp.linalg.eigvalsh(half.T @ half)[-1]
 
     def at(self, sigma: Numbers) -> EffectiveLoss:
@@ -137,7 +141,7 @@ class NoisyLabels(eqx.Module):
         curves = curvatures(self.outputs, sigma, float(self.weight))
         with float64():
             wide = jnp.asarray(sigma, float)
-            loss, value = (float(f(wide, None)) for f in (widen(self.loss), widen(self)))
+            loss, value = (float(_value(widen(f), wide)) for f in (self.loss, self))
         steepness = float(self.eta) * float(curves.max(initial=0.0))
         if steepness >= 2:
             warnings.warn(
@@ -167,4 +171,4 @@ def label_noise_loss(
             f"weight={weight}, eta={eta}, sd={sd}: give a weight and a rate above 0, and a "
             "standard deviation of 0 or more."
         )
-    return NoisyLabels(loss, outputs, weight, eta, sd)
+    return NoisyLabels(loss, outputs, *(np.asarray(x, float) for x in (weight, eta, sd)))
