@@ -16,7 +16,7 @@ from jaxtyping import Array, Complex, Float, Int
 from slowpoint.analysis.methods import Newton
 from slowpoint.analysis.mountain_pass import directions, held
 from slowpoint.analysis.points import FixedPoints
-from slowpoint.analysis.referee import referee, resolved
+from slowpoint.analysis.referee import jacobian_at, referee, resolved
 from slowpoint.analysis.settle import settle
 from slowpoint.analysis.solve import solve, Tolerance
 from slowpoint.core.clock import Clock, on_clock
@@ -240,9 +240,7 @@ def _edge(system: System, chase: _Chase, pair, ends, followed) -> EdgeState:
 
 def _oriented(system: System, chase: _Chase, saddle, pair) -> tuple[np.ndarray, int]:
     """`(left eigenvector with b on its positive side, FOUND or ELSEWHERE)`."""
-    with float64():
-        slope = np.asarray(widen(system).jacobian(jnp.asarray(saddle), jnp.asarray(chase.hold)))
-    left, right = directions(slope, system.discrete)
+    left, right = directions(jacobian_at(system, saddle, chase.hold), system.discrete)
     push = 1e-3 * float(np.linalg.norm(pair[1] - pair[0])) * right
     sides = chase.label(np.stack([saddle - push, saddle + push]))
     a, b = chase.label(pair)

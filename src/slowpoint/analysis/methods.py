@@ -230,7 +230,7 @@ class Forward(Method):
 
     max_steps: int = 20_000
     via: System | None = None
-    speed: float = 1e-9  # per unit time
+    speed: float | Float[Array, ""] = 1e-9  # per unit time
     block: int = 100
     double: bool = True
 

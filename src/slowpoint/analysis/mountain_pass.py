@@ -5,16 +5,14 @@ and the attractors at the two ends of it.
 """
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from slowpoint.analysis.methods import Newton
-from slowpoint.analysis.referee import Referee, referee, resolved
+from slowpoint.analysis.referee import jacobian_at, Referee, referee, resolved
 from slowpoint.analysis.settle import settle
 from slowpoint.analysis.solve import solve, Tolerance
 from slowpoint.core.clock import Clock, on_clock, RungeKutta
-from slowpoint.core.precision import float64, widen
 from slowpoint.core.system import System
 
 Numbers = Array | np.ndarray
@@ -61,10 +59,7 @@ def mountain_pass(
     """
     asked, hold = on_clock(system, clock), held(system, hold)
     point, rates = _refined(asked, np.asarray(saddle, float), hold)
-    with float64():
-        wide, u = widen(asked), jnp.asarray(hold)
-        slope = np.asarray(wide.jacobian(jnp.asarray(point), u))
-    left, right = directions(slope, asked.discrete)
+    left, right = directions(jacobian_at(asked, point, hold), asked.discrete)
     fine = resolved(asked, point[None], hold)
     size = PUSH * max(1.0, float(np.linalg.norm(point)))
     starts = point + size * np.stack([-right, right])

@@ -103,5 +103,5 @@ def pulled_back(around: Pass, ticks: int) -> PulledBack:
         jnp.asarray(around.left),
         jnp.asarray(around.rate),
         jnp.asarray(ticks),
-        room=max(8, 2 ** int(np.ceil(np.log2(max(ticks, 1))))),
+        room=max(32, 2 ** int(np.ceil(np.log2(max(ticks, 1))))),
     )

@@ -26,12 +26,24 @@ def resolved(
     """A Map as it is; a Flow in steps fine enough for the fastest rate at `states`."""
     if system.discrete:
         return system
-    with float64():
-        wide, u = widen(system), jnp.asarray(hold, jnp.float64)
-        slopes = jax.vmap(lambda x: wide.jacobian(x, u))(jnp.asarray(states, jnp.float64))
-    fastest = np.abs(np.linalg.eigvals(np.asarray(slopes))).max()
+    slopes = np.stack([jacobian_at(system, state, hold) for state in np.asarray(states)])
+    fastest = np.abs(np.linalg.eigvals(slopes)).max()
     # a power of two: what is compiled for one saddle serves the next
     return RungeKutta(system, float(2.0 ** np.floor(np.log2(TICK / max(fastest, 1e-12)))))
+
+
+def jacobian_at(
+    system: System, state: Float[Numbers, " state"], hold: Float[Numbers, " input"]
+) -> Float[np.ndarray, "state state"]:
+    """The Jacobian of `system` at one state, in float64; compiled once for all states."""
+    with float64():
+        x, u = jnp.asarray(state, jnp.float64), jnp.asarray(hold, jnp.float64)
+        return np.asarray(_jacobian(widen(system), x, u))
+
+
+@eqx.filter_jit
+def _jacobian(system: System, x, u):
+    return system.jacobian(x, u)
 
 
 class Referee(eqx.Module):
@@ -66,7 +78,8 @@ class Referee(eqx.Module):
             hold, places, near, x = map(
                 jnp.asarray, (self.hold, self.attractors, self.near, rows)
             )
-            moved, labels = _fall(self.system, hold, places, near, x, span)
+            limit = jnp.asarray(span)  # an array, or every span would be compiled for
+            moved, labels = _fall(self.system, hold, places, near, x, limit)
         return np.asarray(moved)[:count], np.asarray(labels)[:count]
 
 

@@ -51,7 +51,9 @@ def settle(
     with float64():
         problem = Problem(widen(system), boxed=False)
         u = np.broadcast_to(np.asarray(hold, np.float64), (len(x), system.input_size))
-        coarse = dataclasses.replace(until, speed=max(COARSE, until.speed))
+        # speeds are arrays: both runs are one compiled program
+        coarse = dataclasses.replace(until, speed=jnp.maximum(COARSE, until.speed))
+        until = dataclasses.replace(until, speed=jnp.asarray(until.speed))
         run = run_lanes(coarse, problem, x, u, seconds=seconds)
         ends, steps, speeds = run.x.copy(), run.steps.copy(), _speeds(problem, run.x, u)
     calm = np.flatnonzero(speeds < CALM)
