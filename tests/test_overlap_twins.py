@@ -99,6 +99,7 @@ def test_twins_start_alike_and_go_apart(results):
     assert twins.losses.shape == (2, 2, 10)
     assert np.array_equal(path[:, 0, 0], path[:, 1, 0])
     assert not np.array_equal(path[0, 0, 0], path[1, 0, 0])  # pairs differ
+    assert len(np.unique(path[0, 0].reshape(11, 16), axis=0)) == 11  # and all records
     for kind, gap in gaps(twins).items():
         assert gap[:, 0].max() < 1e-15, kind
         assert gap[:, taught].min() > 0.1, kind

@@ -11,7 +11,7 @@ would find any difference, however small; so each number is observed with noise 
 Ticks of .2 and pools of 64 batches keep it short; each network draws which batch it sees.
 
 Paper: Ger and Barak 2026, arXiv:2605.04115, figures 4d-f, 9 and 10.
-Takes: 42 s quick, 90 s full
+Takes: 46 s quick, 80 s full
 """
 
 import dataclasses
