@@ -91,7 +91,7 @@ def test_the_gradient_of_the_columns(counts, units):
     with float64():
         whole = jax.jit(jax.grad(lambda p: task.loss(as_network(p, dims, 0.1), None)))
         known = np.asarray(whole(jnp.asarray(columns)))
-        _, s = jax.jit(lambda p: sensitivity(loss_of(task, dims), overlaps(p)))(columns)
+        _, s = jax.jit(lambda p: sensitivity(loss_of(task, dims), overlaps(p), None))(columns)
     assert np.array_equal(s, s.T)
     assert (
         np.abs(2 / units * columns @ np.asarray(s) - known).max() < 1e-10 * np.abs(known).max()

@@ -27,6 +27,9 @@ Gram = Float[Array, "column column"]
 # `(loss, W)` at a Gram matrix: the gradient of the columns P is P W; the key draws a batch
 Direction = Callable[[Gram, PRNGKeyArray | None], tuple[Float[Array, ""], Gram]]
 
+# losses (step,), Gram matrices and factors (record, column, column)
+History = tuple[Float[Array, " step"], Float[Array, "record ..."], Float[Array, "record ..."]]
+
 
 def carry(gram: Gram, mixing: Gram) -> Gram:
     r"""The Gram matrix of $P T$: $T^\top G T$, symmetric and never less than semidefinite."""
@@ -78,6 +81,16 @@ class Rule(eqx.Module):
             gradient = gradient * jnp.minimum(1.0, self.clip / jnp.where(norm > 0, norm, 1.0))
         return gradient + self.decay * jnp.eye(len(gram))
 
+    @abc.abstractmethod
+    def run(
+        self, direction: Direction, first: Gram, rate, steps: int, every: int, key
+    ) -> History:
+        """`(losses, grams, factors)` of the columns whose Gram is `first`.
+
+        Losses of all steps and the end; grams and factors every `every` steps, the first too.
+        `every` divides `steps`.
+        """
+
 
 class Stepwise(Rule):
     """A rule in finite steps; it may remember, in a buffer."""
@@ -85,6 +98,28 @@ class Stepwise(Rule):
     @abc.abstractmethod
     def update(self, first: Gram, gradient: Gram, buffer: Gram) -> tuple[Gram, Gram]:
         """`(update, buffer)`, all right factors of the first columns, whose Gram is `first`."""
+
+    def run(self, direction, first, rate, steps, every, key):
+        relative = rate * self.relative(len(first))
+
+        def tick(carried, step):
+            factor, buffer = carried
+            gram = carry(first, factor)
+            loss, gradient = direction(gram, of_step(key, step))
+            update, buffer = self.update(first, factor @ self.held(gram, gradient), buffer)
+            return (factor - update * relative, buffer), loss
+
+        def stretch(carried, begin):
+            carried, losses = jax.lax.scan(tick, carried, begin + jnp.arange(every))
+            return carried, (losses, carried[0])
+
+        one = jnp.eye(len(first), dtype=first.dtype)
+        begins = every * jnp.arange(steps // every)
+        (last, _), (losses, factors) = jax.lax.scan(stretch, (one, jnp.zeros_like(one)), begins)
+        final, _ = direction(carry(first, last), of_step(key, steps))
+        factors = jnp.concatenate([one[None], factors])
+        grams = jax.vmap(carry, (None, 0))(first, factors)
+        return jnp.append(losses.reshape(-1), final), grams, factors
 
 
 class GradientDescent(Stepwise):
@@ -129,65 +164,39 @@ class Flow(Rule):
     tolerance: float = eqx.field(static=True, default=1e-10)  # relative and absolute
     max_steps: int = eqx.field(static=True, default=100_000)
 
+    def run(self, direction, first, rate, steps, every, key):
+        times = rate * jnp.arange(steps + 1)
+
+        def velocity(time, factor, _):
+            gram = carry(first, factor)
+            _, gradient = direction(gram, key)
+            return -(factor @ self.held(gram, gradient)) * self.relative(len(first))
+
+        factors = diffrax.diffeqsolve(
+            diffrax.ODETerm(velocity),
+            diffrax.Tsit5(),
+            times[0],
+            times[-1],
+            None,
+            jnp.eye(len(first), dtype=first.dtype),
+            saveat=diffrax.SaveAt(ts=times),
+            stepsize_controller=diffrax.PIDController(rtol=self.tolerance, atol=self.tolerance),
+            max_steps=self.max_steps,
+            throw=False,  # what was not reached is infinite
+        ).ys
+        assert isinstance(factors, jax.Array)
+        grams = jax.vmap(carry, (None, 0))(first, factors)
+        losses = jax.lax.map(lambda gram: direction(gram, key)[0], grams)
+        return losses, grams[::every], factors[::every]
+
 
 def descend_columns(
     direction: Direction, first: Gram, rule: Rule, rate, steps: int, every: int, key
-) -> tuple[Float[Array, " step"], Float[Array, "record ..."], Float[Array, "record ..."]]:
-    """`(losses, grams, factors)`: of all steps and the end; every `every` steps, the first too.
-
-    Pure, so that it can be mapped over `first` and `key`. `every` divides `steps`.
-    """
-    if isinstance(rule, Flow):
-        return _flow(direction, first, rule, rate * jnp.arange(steps + 1), every, key)
-    assert isinstance(rule, Stepwise)
-    relative = rate * rule.relative(len(first))
-
-    def tick(carried, step):
-        factor, buffer = carried
-        gram = carry(first, factor)
-        loss, gradient = direction(gram, _of_step(key, step))
-        update, buffer = rule.update(first, factor @ rule.held(gram, gradient), buffer)
-        return (factor - update * relative, buffer), loss
-
-    def stretch(carried, begin):
-        carried, losses = jax.lax.scan(tick, carried, begin + jnp.arange(every))
-        return carried, (losses, carried[0])
-
-    one = jnp.eye(len(first), dtype=first.dtype)
-    begins = every * jnp.arange(steps // every)
-    (last, _), (losses, factors) = jax.lax.scan(stretch, (one, jnp.zeros_like(one)), begins)
-    final, _ = direction(carry(first, last), _of_step(key, steps))
-    factors = jnp.concatenate([one[None], factors])
-    grams = jax.vmap(carry, (None, 0))(first, factors)
-    return jnp.append(losses.reshape(-1), final), grams, factors
+) -> History:
+    """What `rule.run` gives: pure, so that it can be mapped over `first` and `key`."""
+    return rule.run(direction, first, rate, steps, every, key)
 
 
-def _flow(direction, first, rule, times, every, key):
-    """The same, at `times`."""
-
-    def velocity(time, factor, _):
-        gram = carry(first, factor)
-        _, gradient = direction(gram, key)
-        return -(factor @ rule.held(gram, gradient)) * rule.relative(len(first))
-
-    factors = diffrax.diffeqsolve(
-        diffrax.ODETerm(velocity),
-        diffrax.Tsit5(),
-        times[0],
-        times[-1],
-        None,
-        jnp.eye(len(first), dtype=first.dtype),
-        saveat=diffrax.SaveAt(ts=times),
-        stepsize_controller=diffrax.PIDController(rtol=rule.tolerance, atol=rule.tolerance),
-        max_steps=rule.max_steps,
-        throw=False,  # what was not reached is infinite
-    ).ys
-    assert isinstance(factors, jax.Array)
-    grams = jax.vmap(carry, (None, 0))(first, factors)
-    losses = jax.lax.map(lambda gram: direction(gram, key)[0], grams)
-    return losses, grams[::every], factors[::every]
-
-
-def _of_step(key, step):
+def of_step(key: PRNGKeyArray | None, step) -> PRNGKeyArray | None:
     """The key of a step; None where the loss draws nothing."""
     return None if key is None else jr.fold_in(key, step)

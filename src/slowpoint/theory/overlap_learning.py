@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from slowpoint.core import system
 from slowpoint.core.precision import float64, widen
 from slowpoint.core.result import Result
-from slowpoint.theory.congruence import descend_columns, GradientDescent, Gram, Rule
+from slowpoint.theory.congruence import descend_columns, GradientDescent, Gram, of_step, Rule
 from slowpoint.theory.overlaps import check_overlaps, matrix, vector
 
 # The loss of the overlaps; the key draws a batch or label noise, and may be ignored
@@ -35,6 +35,20 @@ class Direct(Rule):
     The identity in place of the metric; the baseline of Ger and Barak (2026). Overlaps that
     the loss does not see stay, and the result may belong to no network.
     """
+
+    def run(self, direction, first, rate, steps, every, key):
+        def tick(gram, step):
+            loss, gradient = direction(gram, of_step(key, step))  # off the diagonal twice: 2 S
+            return gram - rate * gradient * (1 - jnp.eye(len(gram)) / 2), loss
+
+        def stretch(gram, begin):
+            gram, losses = jax.lax.scan(tick, gram, begin + jnp.arange(every))
+            return gram, (losses, gram)
+
+        last, (losses, path) = jax.lax.scan(stretch, first, every * jnp.arange(steps // every))
+        final, _ = direction(last, of_step(key, steps))
+        grams = jnp.concatenate([first[None], path])
+        return jnp.append(losses.reshape(-1), final), grams, jnp.full_like(grams, jnp.nan)
 
 
 class OverlapHistory(Result):
@@ -52,7 +66,7 @@ class OverlapHistory(Result):
 
 
 def sensitivity(
-    loss: Loss, sigma: Gram, key: PRNGKeyArray | None = None
+    loss: Loss, sigma: Gram, key: PRNGKeyArray | None
 ) -> tuple[Float[Array, ""], Gram]:
     """`(loss, S)`: S is the symmetric part of the derivative with all entries independent."""
     value, slope = jax.value_and_grad(loss)(sigma, key)
@@ -139,35 +153,15 @@ def _check(rule, eta, steps, every):
 @eqx.filter_jit
 def _learn(loss, many, rule, eta, steps, every, keys):
     """All at once: `(losses, grams, factors)`, the leading axis that of `many`."""
-    run = _direct if isinstance(rule, Direct) else descend_columns
-    what = loss if isinstance(rule, Direct) else _Direction(loss)
+    direction = _Direction(loss)
 
     def one(sigma, key):
-        return run(what, sigma, rule, eta, steps, every, key)
+        return descend_columns(direction, sigma, rule, eta, steps, every, key)
 
     if len(many) == 1:  # a map of one costs twice as much
         key = None if keys is None else keys[0]
         return jax.tree.map(lambda a: a[None], one(many[0], key))
     return jax.vmap(one, (0, None if keys is None else 0))(many, keys)
-
-
-def _direct(loss, sigma, rule, eta, steps, every, key):
-    """Descent on the overlaps, one coordinate each."""
-
-    def tick(overlaps, step):
-        drawn = None if key is None else jr.fold_in(key, step)
-        value, slope = jax.value_and_grad(lambda o: loss(matrix(o), drawn))(overlaps)
-        return overlaps - eta * slope, value
-
-    def stretch(overlaps, begin):
-        overlaps, losses = jax.lax.scan(tick, overlaps, begin + jnp.arange(every))
-        return overlaps, (losses, overlaps)
-
-    first = vector(sigma)
-    last, (losses, path) = jax.lax.scan(stretch, first, every * jnp.arange(steps // every))
-    final = loss(matrix(last), None if key is None else jr.fold_in(key, steps))
-    grams = jax.vmap(matrix)(jnp.concatenate([first[None], path]))
-    return jnp.append(losses.reshape(-1), final), grams, jnp.full_like(grams, jnp.nan)
 
 
 class OverlapFlow(system.Flow):
@@ -193,7 +187,7 @@ class OverlapFlow(system.Flow):
 
     def velocity(self, x, u):
         sigma = matrix(x)
-        _, s = sensitivity(self.loss, sigma)
+        _, s = sensitivity(self.loss, sigma, None)
         mixing = s if self.relative is None else s * self.relative[None]
         half = sigma @ mixing
         return vector(-2 * (half + half.T))
