@@ -6,7 +6,7 @@ They are erf networks of rank 1 in the limit of many Gaussian units: ten overlap
 by the exact step of the columns. In the end both have one function. The overlaps that make it
 still differ by the gauge: u times a number and v divided by it change zu, vm, mu and uu, and no
 answer. Overlaps among v and z, which no answer sees, tell the origin. A decoder without noise
-would find any difference, however small; so each number is observed with noise of a given sd.
+finds differences however small; so each number is observed with noise of a given sd.
 
 Ticks of .2 and pools of 64 batches keep it short; each network draws which batch it sees.
 
