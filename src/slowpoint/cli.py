@@ -50,6 +50,18 @@ Page = Annotated[
     pathlib.Path | None,
     typer.Option(metavar="DIR", help="Where report.html goes (runs/ and the file's name)."),
 ]
+Asked = Annotated[
+    str, typer.Option("--task", metavar="NAME", help="A file of slowpoint.tasks: flipflop, ...")
+]
+TaskChanges = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a task's setting; repeatable."),
+]
+Rank = Annotated[
+    int | None, typer.Option(min=1, help="At which a full recurrent matrix is cut.")
+]
+Eta = Annotated[float, typer.Option(help="Learning rate; columns move by eta N gradients.")]
+Steps = Annotated[int, typer.Option(min=1, help="Updates of learning.")]
 
 app = typer.Typer(
     help="What a recurrent network remembers, how it came to, and how to change it.",
@@ -143,6 +155,40 @@ def explain(
             reading={"nonlinearity": nonlinearity, "dt": dt},
             **given,
         )
+    typer.echo(page)
+
+
+@app.command()
+def compare(
+    a: Network,
+    b: Network,
+    task: Asked,
+    changes: TaskChanges = None,
+    rank: Rank = None,
+    eta: Eta = 5e-3,
+    steps: Steps = 200,
+    seed: Seed = 0,
+    out: Page = None,
+) -> None:
+    """Do two networks do the same, and will they learn a task alike?
+
+    Each is a LowRank of ours, or a vanilla network (also a PyTorch nn.RNN) cut at --rank.
+    """
+    folder = out or RUNS / f"{a.stem}_{b.stem}"
+    with in_plain_words("compare", a, b, "--task", task, "...", "--out", folder):
+        from slowpoint.report.asked import task_named
+
+        asked = task_named(task, changes or [])
+
+        import jax.random as jr
+
+        from slowpoint.report.compare_file import compare_files
+        from slowpoint.report.comparison import Plan
+
+        plan = Plan(eta=eta, steps=steps)
+        page, lines = compare_files(a, b, asked, folder, key=jr.key(seed), rank=rank, plan=plan)
+    for line in lines:
+        typer.echo(line)
     typer.echo(page)
 
 
