@@ -46,7 +46,7 @@ class MemoryDims(Result):
     overlaps: int
     invariants: int  # that descent conserves, whatever it learns
     functional: int  # that fix the function
-    joint: int  # of both: they may share some
+    joint: int  # of both: their sum where Sigma has full rank, as what is kept is not learnt
     memory: int  # the rest: free to differ between networks of one function and one origin
 
 
