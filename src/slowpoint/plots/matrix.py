@@ -30,7 +30,7 @@ def entries(
 
 def stacked(ax: Axes, names: list[str], parts: dict[str, np.ndarray]) -> Axes:
     """One bar a name, downwards, its parts one after another with their numbers inside."""
-    colours = colormaps["viridis"](np.linspace(0.25, 0.9, len(parts)))
+    colours = colormaps["viridis"](np.linspace(0.45, 0.95, len(parts)))
     left = np.zeros(len(names))
     for (part, sizes), colour in zip(parts.items(), colours, strict=True):
         bars = ax.barh(np.arange(len(names)), sizes, left=left, color=colour, label=part)
@@ -38,5 +38,5 @@ def stacked(ax: Axes, names: list[str], parts: dict[str, np.ndarray]) -> Axes:
         left = left + sizes
     ax.set_yticks(np.arange(len(names)), names, fontsize=7)
     ax.invert_yaxis()
-    ax.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(parts))
+    ax.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=len(parts))
     return ax
