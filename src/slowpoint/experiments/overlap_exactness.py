@@ -118,12 +118,10 @@ def chains(rule: Chosen, eta: float, units: int) -> list[optax.GradientTransform
     clip = optax.clip_by_global_norm(rule.clip * units**0.5)
     held = optax.chain(clip, optax.add_decayed_weights(rule.decay))
     none, unit = optax.identity(), optax.stateless(lambda g, _: jax.tree.map(_unit, g))
-    return [
-        optax.chain(held, none, optax.sgd(eta, momentum=0.0)),
-        optax.chain(held, none, optax.sgd(eta, rule.momentum)),
-        optax.chain(held, none, optax.sgd(eta, rule.momentum, nesterov=True)),
-        optax.chain(held, unit, optax.sgd(eta, momentum=0.0)),
-    ]
+    plain, heavy = optax.sgd(eta, momentum=0.0), optax.sgd(eta, rule.momentum)
+    nesterov = optax.sgd(eta, rule.momentum, nesterov=True)
+    kinds = (none, plain), (none, heavy), (none, nesterov), (unit, plain)
+    return [optax.chain(held, *kind) for kind in kinds]
 
 
 def _unit(update):
@@ -234,15 +232,15 @@ def _apart(one: np.ndarray, other: np.ndarray) -> float:
 @eqx.filter_jit
 def _train(rule: Chosen, asked: Asked, first, dims: Dims, *, eta: float, steps: int, key):
     """`(columns, overlaps after each update, norms of the gradients)`; each weight learns."""
-    units = len(first)
-    network, ways = as_network(first, dims, DT), chains(rule, eta, units)
+    units, network = len(first), as_network(first, dims, DT)
     rates = as_network(rule.relative(dims.size), dims, DT)  # one row, for all units
+    ways = chains(rule, eta, units)
+    updates = [way.update for way in ways]
 
     def tick(carried, step):
         network, state = carried
         slope = jax.grad(asked.loss)(network, jr.fold_in(key, step))
         slope = jax.tree.map(lambda g, r: units * g * (r != 0), slope, rates)
-        updates = [way.update for way in ways]
         update, state = jax.lax.switch(rule.which, updates, slope, state, network)
         update = jax.tree.map(jnp.multiply, update, rates)
         network = eqx.apply_updates(network, update)
@@ -256,9 +254,8 @@ def _train(rule: Chosen, asked: Asked, first, dims: Dims, *, eta: float, steps: 
 
 def _limit() -> Limit:
     loss = Reduced(_asked("filter", Dims(), 400, np.random.default_rng()), Dims())
-    records = round(HORIZON / COARSE)
+    records, factors = round(HORIZON / COARSE), (1, 2, 4)
     flow = learn(loss, THETA, congruence.Flow(), eta=COARSE, steps=records, every=1).overlaps
-    factors = 1, 2, 4
     found = (learn(loss, THETA, eta=COARSE / n, steps=records * n, every=n) for n in factors)
     gaps = np.array([_apart(descent.overlaps, flow) for descent in found])
     known = RungeKutta(OverlapFlow(loss, len(THETA)), COARSE / FINE)  # of Sigma itself
@@ -295,9 +292,9 @@ def draw(results: Results):
         lines[0].set_label(name)
     axes[0].axvline(1e-11, lw=0.8, ls=":", color="black")
     axes[0].set_yticks(place, NAMES)
-    axes[0].invert_yaxis()
-    axes[0].set(xlabel="relative error of the theory")
+    axes[0].set(xlabel="relative error of the theory", ylim=(len(NAMES) - 0.5, -0.5))
     axes[0].legend(fontsize=7)
-    against(axes[1], limit.etas, {"descent": limit.gaps})
+    against(axes[1], limit.etas, {"descent": limit.gaps}).minorticks_off()
+    axes[1].set_xticks(limit.etas, [f"{eta:g}" for eta in limit.etas])
     axes[1].set(xlabel="rate of learning, eta", ylabel="distance to the flow")
     return figure
