@@ -15,7 +15,7 @@ from slowpoint.report.about import versions
 from slowpoint.report.compared import Comparison
 from slowpoint.report.comparison import Compared
 from slowpoint.report.page import write_page
-from slowpoint.report.parts import Items, Picture, Section, Table, Words
+from slowpoint.report.parts import Items, Part, Picture, Section, Table, Words
 
 PAIR = ("A", "B")
 RANK_ONE = ("zm", "zu vm", "vu", "zu zu / uu", "mu / zu", "mm")
@@ -145,10 +145,10 @@ def _pair(values: np.ndarray, form: str = ".3g", lacking: str = "not finite") ->
     return f"A {shown[0]}, B {shown[1]}"
 
 
-def _doubted(doubts: list[str]) -> list[Words]:
+def _doubted(doubts: list[str]) -> list[Part]:
     if not doubts:
         return []
-    return [Words("Where the theory may fail here: " + "; ".join(doubts) + ".", "warn")]
+    return [Words("Where the theory may fail here:", "warn"), Items([f"{d}." for d in doubts])]
 
 
 def _lead(compared: Compared) -> str:
@@ -181,16 +181,16 @@ def _overlaps(comparison: Comparison) -> Section:
     rows = [
         [
             str(name),
-            f"{one:.4g}",
-            f"{other:.4g}",
+            f"{one:.3g}",
+            f"{other:.3g}",
             f"{other - one:+.2g}" if differs else "",
-            "seen" if seen else "invisible",
+            "yes" if seen else "no",
         ]
         for name, one, other, differs, seen in zip(
             comparison.names, *comparison.overlaps, comparison.differ, comparison.seen
         )
     ]
-    head = ["overlap", "A", "B", "B - A", "by the function"]
+    head = ["overlap", "A", "B", "B - A", "seen"]
     return Section("Overlaps", [words, Table("Overlaps", head, rows)])
 
 
@@ -203,7 +203,7 @@ def _function(compared: Compared) -> Section:
     plain = compared.dims.rank == compared.dims.inputs == compared.dims.outputs == 1
     names = RANK_ONE[:count] if plain else [str(i) for i in range(1, count + 1)]
     rows = [
-        [name, f"{one:.5g}", f"{other:.5g}", f"{other - one:+.1e}"]
+        [name, f"{one:.4g}", f"{other:.4g}", f"{other - one:+.1e}"]
         for name, (one, other) in zip(names, comparison.coordinates.T)
     ]
     parts = [
