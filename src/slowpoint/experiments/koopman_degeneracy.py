@@ -47,7 +47,7 @@ class Settings(Base):
     samples: int = pydantic.Field(default=8000, ge=2000, description="states, in the box")
 
 
-QUICK = Settings(samples=4000)
+QUICK = Settings(rates=(0.5, 0.8, 1.0, 1.25, 2.0), samples=4000)
 
 
 class Family(Result):

@@ -4,14 +4,16 @@ Eleven genera of bacteria, fitted to mice. The state E is left by Akkermansia an
 as soon as a few arrive, so in all eleven dimensions nothing parts it from C, and their saddle
 has three growing rates. On the invariant face of the seven genera that both states use, both
 attract, and the saddle has one growing rate and carries a boundary. In the plane x = a E + b C
-the pulled-back hyperplane finds it to 8e-5 in b; a Koopman net is worse than the hyperplane.
+the pulled-back hyperplane finds it to 8e-5 in b (the hyperplane: .0115). Koopman nets err by
+.13 to .20 there, and in the reduction to two species by .0040 to .0058. The unit of abundance
+changes neither, as a net sees states over the widest spread of its samples.
 
 A push may bring no genus below `least`: a floor of exactly 0 sends the one from E to another
 face, where two genera grow without bound.
 
 Paper: Dabholkar and Barak 2025, arXiv:2505.15231, the ecological model and its reduction to
 two species; parameters of Stein et al. 2013, PLoS Comput. Biol. 9(12), e1003388.
-Takes: 38 s quick, 40 s full
+Takes: 27 s quick, 1.5 min full
 """
 
 import dataclasses
@@ -23,7 +25,9 @@ import pydantic
 from jaxtyping import Float, Shaped
 
 from slowpoint.analysis.edge_state import edge_state
+from slowpoint.analysis.field import Field, values
 from slowpoint.analysis.learned import Network
+from slowpoint.analysis.mountain_pass import mountain_pass, Pass
 from slowpoint.analysis.pullback import Pullback
 from slowpoint.analysis.push import FOUND, smallest_push
 from slowpoint.analysis.separatrix import Separatrix, separatrix
@@ -38,6 +42,8 @@ from slowpoint.recordings.gut import Gut, gut
 from slowpoint.worlds.lotka_volterra import face, LotkaVolterra, two_species
 
 TIMES = (0.0, 0.25, 0.5, 1.0)  # pulled back, in 1 / lambda_u
+UNITS = ("as they are", "over |E - C|")  # of the abundances that a Koopman net sees
+VARIANCES = (0.01, 0.1)  # of its samples, in those of `Network`
 INNER = 15  # places looked at between two others
 NONE = np.zeros(0)
 
@@ -49,6 +55,7 @@ class Settings(Base):
         default=1e-4, ge=0, description="abundance below which no push may bring a genus"
     )
     learning: int = pydantic.Field(default=2000, ge=0, description="updates of a Koopman net")
+    nets: int = pydantic.Field(default=4, ge=1, description="Koopman nets, in each unit")
 
 
 QUICK = Settings(lines=41, learning=0)
@@ -73,7 +80,7 @@ class Boundary(Result):
     a: Float[np.ndarray, " line"]
     truth: Float[np.ndarray, "model line"]  # b where the basin changes, by simulation
     zeros: Float[np.ndarray, "model field line"]  # b where each field is zero; NaN: nowhere
-    learned: Float[np.ndarray, "model line"]  # the same of a Koopman net
+    learned: Float[np.ndarray, "model unit net line"]  # the same of Koopman nets; see UNITS
     norm: Float[np.ndarray, "model side"]  # smallest push from C and from E
     lowest: Float[np.ndarray, "model side"]  # abundance after it
     code: Float[np.ndarray, "model side"]  # of the Push
@@ -114,10 +121,10 @@ def _model(settings: Settings, system: System, rich, poor, key) -> dict[str, obj
     """The boundary between `rich` (E) and `poor` (C) in one model."""
     edge = edge_state(system, rich, poor)
     rates = np.real(edge.rates)
-    fields = [
-        separatrix(system, edge.state, how=Pullback(time / float(rates[0]))) for time in TIMES
-    ]
-    judge = fields[0].around.judge
+    boundary = separatrix(system, edge.state, how=Pullback(TIMES[-1] / float(rates[0])))
+    around = boundary.around
+    fields = [Pullback(time / float(rates[0])).make(around, None).field for time in TIMES]
+    judge = around.judge
     assert judge is not None, "both ends attract"
     _, at_poor = judge(np.stack([rich, poor])).tolist()
     up = 2 * at_poor - 1  # the sign of a field on the side of C
@@ -125,16 +132,17 @@ def _model(settings: Settings, system: System, rich, poor, key) -> dict[str, obj
     most = np.full(settings.lines, settings.most)
     truth = _first(lambda x: judge(x) == at_poor, plane, most)
     zeros = [
-        _first(lambda x, field=field: up * field.value(x) > 0, plane, most) for field in fields
+        _first(lambda x, field=field: up * values(field, x) > 0, plane, most)
+        for field in fields
     ]
     segment = lambda b: (1 - b[..., None]) * rich + b[..., None] * poor
     crossing = _first(lambda x: judge(x) == at_poor, segment, np.ones(1))[0]
-    net = np.full(settings.lines, np.nan)
     learn, push = jr.split(key)
-    if settings.learning:
-        how = Network(updates=settings.learning, variances=(0.01, 0.1, 0.5))
-        found = separatrix(system, edge.state, how=how, key=learn)
-        net = _first(lambda x: up * found.value(x) > 0, plane, most)
+    nets = [
+        _first(lambda x, field=field, unit=unit: up * values(field, x / unit) > 0, plane, most)
+        for unit in (1.0, around.distance)
+        for field in _taught(settings, around, unit, learn)
+    ]
     return {
         "rate": rates[0],
         "slowest": rates[1:].max(),
@@ -143,9 +151,21 @@ def _model(settings: Settings, system: System, rich, poor, key) -> dict[str, obj
         "crossing": crossing,
         "truth": truth,
         "zeros": np.array(zeros),
-        "learned": net,
-        **_pushes(settings, system, fields[-1], push),
+        "learned": np.reshape(nets, (len(UNITS), -1, settings.lines)),
+        **_pushes(settings, system, boundary, push),
     }
+
+
+def _taught(settings: Settings, around: Pass, unit: float, key) -> list[Field]:
+    """Koopman nets that see abundances over `unit`, the same draws for every unit."""
+    if not settings.learning:
+        return []
+    world, how = around.system, Network(updates=settings.learning, variances=VARIANCES)
+    assert isinstance(world, LotkaVolterra), "both models are"
+    with float64():
+        world = LotkaVolterra(world.growth, world.interactions * unit, dt=world.dt)
+    near = mountain_pass(world, around.saddle / unit)
+    return [how.make(near, one).field for one in jr.split(key, settings.nets)]
 
 
 def _first(inside, states, most: np.ndarray) -> np.ndarray:
@@ -182,7 +202,7 @@ def claims(results: Results) -> list[Claim]:
     invaders = np.where(whole.absent > 0, whole.invasion, -np.inf)
     first, second = np.sort(invaders)[::-1][:2]
     off = np.abs(found.zeros - found.truth[:, None]).max(axis=2)
-    net = np.abs(found.learned - found.truth).max(axis=1)
+    nets = np.abs(found.learned - found.truth[:, None, None]).max(axis=3)
     said = [
         at_most("E is invaded by Akkermansia: off .4822 per day", abs(first - 0.4822), 5e-4),
         at_most("and by C. difficile: off .2819 per day", abs(second - 0.2819), 5e-4),
@@ -198,12 +218,15 @@ def claims(results: Results) -> list[Claim]:
         reported("face: pushes proved, of 2", (found.code[0] == FOUND).sum()),
         at_least("lowest abundance after a push", np.nanmin(found.lowest), 0.0),
     ]
-    if np.isfinite(found.learned).any():
-        names = ("face", "two species")
-        said += [
-            reported(f"{name}: largest error in b of a Koopman net (goal .01)", off)
-            for name, off in zip(names, net)
-        ]
+    for name, rows in zip(("face", "two species"), nets):
+        for unit, errors in zip(UNITS, rows):
+            if len(errors):
+                says = f"{name}: error in b of Koopman nets, abundances {unit}"
+                said += [
+                    reported(f"{says}: the least (goal .01)", errors.min()),
+                    reported(f"{says}: the largest", errors.max()),
+                    reported(f"{says}: nets of {len(errors)} under .01", (errors < 0.01).sum()),
+                ]
     return said
 
 

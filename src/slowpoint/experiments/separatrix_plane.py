@@ -15,11 +15,12 @@ The paper's own network (400 units, 20 blocks, 22 to 40 CPU minutes a system) is
 here but in benchmarks/separatrix.py.
 
 Paper: Dabholkar and Barak 2025, arXiv:2505.15231, the two-dimensional panels.
-Takes: 64 s quick, 3 min full
+Takes: 47 s quick, 3 min full
 """
 
 import dataclasses
 import time
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -33,13 +34,15 @@ from slowpoint.analysis.contours import agreement, contour_error
 from slowpoint.analysis.curve_test import Crossings, crossings, curve_test
 from slowpoint.analysis.curves import Curves, hermite_curves
 from slowpoint.analysis.even import even_box
+from slowpoint.analysis.field import values
+from slowpoint.analysis.fit import judged
 from slowpoint.analysis.how import How
 from slowpoint.analysis.learned import LeastSquares, Network
 from slowpoint.analysis.modes import Modes
 from slowpoint.analysis.mountain_pass import mountain_pass, Pass
 from slowpoint.analysis.pullback import Hyperplane, Pullback
 from slowpoint.analysis.search import search
-from slowpoint.analysis.separatrix import separatrix
+from slowpoint.analysis.separatrix import between
 from slowpoint.analysis.stable_manifold import stable_manifold, StableManifold
 from slowpoint.cells.gru import GRU
 from slowpoint.core.claim import at_least, at_most, Claim, equal
@@ -63,21 +66,22 @@ METHODS: dict[str, How] = {
     "least squares": LeastSquares(),
     "network": Network(),
 }
-Judged = tuple[np.ndarray, np.ndarray, Curves, Crossings]
+SURE = ("pull-back", "modes")  # done on every system
+Fitted = Literal["least squares", "network"]
+Basins = tuple[np.ndarray, np.ndarray, Curves, Crossings]
 
 
 class Settings(Base):
     networks: int = pydantic.Field(default=5, ge=1, description="GRUs of two units")
     updates: int = pydantic.Field(default=800, ge=100, description="gradient steps of a GRU")
-    learned: int = pydantic.Field(
-        default=100, ge=1, description="systems, Duffing first, that networks are fitted to"
-    )
+    whole: int = pydantic.Field(default=100, ge=1, description="systems with all methods")
+    without: tuple[Fitted, ...] = pydantic.Field(default=(), description="fits left out")
     sample: int = pydantic.Field(
         default=4096, ge=64, description="states, evenly in the box, whose basin is simulated"
     )
 
 
-QUICK = Settings(networks=1, learned=1, sample=2048)
+QUICK = Settings(networks=1, whole=1, without=("least squares",), sample=2048)
 
 
 class Table(Result):
@@ -95,7 +99,7 @@ class Table(Result):
     on_curves: Float[np.ndarray, " row"]  # median distance of crossings, over D
     ratio: Float[np.ndarray, " row"]  # the loss
     gap: Float[np.ndarray, " row"]
-    fit: Float[np.ndarray, " row"]  # CPU seconds, compilation included
+    fit: Float[np.ndarray, " row"]  # CPU seconds from a known saddle, compilation included
     ask: Float[np.ndarray, " row"]  # the same, of the contour on 201 x 201 states
 
 
@@ -140,30 +144,25 @@ class Plane:
 
     @property
     def box(self) -> tuple[np.ndarray, np.ndarray]:
-        corner = np.full(2, self.reach)
-        return -corner, corner
+        return np.full(2, -self.reach), np.full(2, self.reach)
 
 
 def run(settings: Settings) -> Results:
     begin, learn, fit, curve = jr.split(jr.key(settings.seed), 4)
-    nothing, origin = np.zeros(0), np.zeros(2)
-    planes = [
-        Plane("Duffing", Duffing(), nothing, origin, 2.0),
-        Plane("bistable", Bistable(2), nothing, origin, 2.0),
-        *_networks(settings, begin, learn),
-    ]
-    passes, truths, rows, segments = [], [], [], []
+    worlds = {"Duffing": Duffing(), "bistable": Bistable(2)}.items()
+    planes = [Plane(*world, np.zeros(0), np.zeros(2), 2.0) for world in worlds]
+    planes += _networks(settings, begin, learn)
+    passes, truths, made = [], [], []
     for i, plane in enumerate(planes):
         around = mountain_pass(plane.system, plane.saddle, hold=plane.hold)
         manifold = stable_manifold(plane.system, plane.saddle, hold=plane.hold, box=plane.box)
-        judged = _judged(settings, plane, around, jr.fold_in(curve, i))
-        for name, how in METHODS.items():
-            if i < settings.learned or not how.draws:
-                row, contour = _row(plane, name, manifold, judged, jr.fold_in(fit, i))
-                rows.append(row)
-                segments.append(contour)
+        basins = _basins(settings, plane, around, jr.fold_in(curve, i))
+        for name in METHODS:
+            if name not in settings.without and (i < settings.whole or name in SURE):
+                made.append(_row(plane, name, around, manifold, basins, jr.fold_in(fit, i)))
         passes.append(around)
         truths.append(np.where(manifold.inside[:, None], manifold.states, np.nan))
+    rows, segments = zip(*made, strict=True)
     lines = Lines(
         np.concatenate(truths),
         np.repeat(np.arange(len(planes)), [len(line) for line in truths]),
@@ -195,7 +194,7 @@ def _networks(settings: Settings, begin, learn) -> list[Plane]:
     return planes
 
 
-def _judged(settings: Settings, plane: Plane, around: Pass, key) -> Judged:
+def _basins(settings: Settings, plane: Plane, around: Pass, key) -> Basins:
     """What simulation says: basins of a sample, and crossings of the curve test."""
     if around.judge is None:
         raise ValueError(f"The saddle of {plane.name} does not part two attractors.")
@@ -206,20 +205,21 @@ def _judged(settings: Settings, plane: Plane, around: Pass, key) -> Judged:
     return states, around.judge(states), curves, crossed
 
 
-def _row(plane: Plane, name: str, manifold: StableManifold, judged: Judged, key):
+def _row(plane: Plane, name: str, around: Pass, manifold: StableManifold, basins: Basins, key):
     """`(row of the table, segments of the contour)` of one method on one system."""
-    states, labels, curves, crossed = judged
+    states, labels, curves, crossed = basins
     begun = time.process_time()
-    made = separatrix(plane.system, plane.saddle, hold=plane.hold, how=METHODS[name], key=key)
-    fitted = time.process_time()
-    error = contour_error(made.value, manifold.states, plane.box)
-    asked = time.process_time()
-    test = curve_test(made.value, curves, crossed, positive=1)
+    made = METHODS[name].make(around, key)
+    fitted = time.process_time() - begun
+    fit, value = judged(around, made, between(around)), lambda x: values(made.field, x)
+    begun = time.process_time()
+    error = contour_error(value, manifold.states, plane.box)
+    asked = time.process_time() - begun
+    test = curve_test(value, curves, crossed, positive=1)
     distances = (error.median, error.p95, error.missed, error.false, error.components)
-    agrees = agreement(made.value, states, labels, positive=1)
-    tests = (agrees, test.r_squared_single, test.median, made.fit.ratio, made.fit.gap)
-    row = (plane.name, name, *distances, *tests, fitted - begun, asked - fitted)
-    return row, error.segments
+    agrees = agreement(value, states, labels, positive=1)
+    tests = (agrees, test.r_squared_single, test.median, fit.ratio, fit.gap)
+    return (plane.name, name, *distances, *tests, fitted, asked), error.segments
 
 
 def _planes(planes: list[Plane], passes: list[Pass], networks: int) -> Planes:
