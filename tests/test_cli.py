@@ -501,7 +501,7 @@ def outcome(**changes):
     ],
 )
 def test_the_rule_for_a_quick_run(changes, trouble):
-    found = outcome(**changes).trouble
+    found = outcome(**changes).trouble(1.0)
     assert found.startswith(trouble)
     assert bool(found) == bool(trouble)
 
