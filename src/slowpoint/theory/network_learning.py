@@ -112,7 +112,7 @@ def velocity_error(
         half = sigma @ np.asarray(s)
     errors = []
     for key in keys:
-        columns = realise(sigma, units, key)
+        columns = realise(sigma, units, jr.fold_in(key, units))
         with float64():
             cloud = units_of(as_network(columns, dims, dt, nonlinearity))
         errors.append(apart(overlap_velocity(loss, cloud), -2 * (half + half.T)))
