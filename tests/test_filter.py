@@ -59,8 +59,11 @@ def test_rank_one_answers_without_error():
         task = Filter()
         trial = task.trial(jr.key(0))
         sigma = jnp.asarray(rank_one(zm=1.0, zu=best, vm=1.0, vu=best))
-        done = rollout(Latent(sigma, dt=task.dt), trial.start, trial.inputs)
+        latent = Latent(sigma, dt=task.dt)
+        done = rollout(latent, trial.start, trial.inputs)
         assert float(task.loss(trial, done)) < 1e-26
+        assert float(task.mark(latent, None)) < 1e-26
+        assert float(Filter(rate=0.4).mark(latent, None)) > 0.1
 
 
 def test_rank_two_oscillates_without_error():

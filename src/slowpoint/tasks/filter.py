@@ -8,6 +8,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from slowpoint.core.rollout import rollout
+from slowpoint.core.system import System
 from slowpoint.core.trial import Task, Trial
 
 
@@ -41,7 +43,7 @@ class Filter(Task):
         """
         return self.dt * jnp.linspace(0, self.steps, self.steps)
 
-    def trial(self, key: PRNGKeyArray) -> Trial:
+    def trial(self, key: PRNGKeyArray | None) -> Trial:
         """The only one there is; `key` is not used."""
         del key
         impulse = jnp.zeros((self.steps, 1)).at[0].set(1 / self.dt)
@@ -52,6 +54,11 @@ class Filter(Task):
     def loss(self, trial, trajectory):
         error = ((trajectory.outputs - trial.targets) ** 2).sum(axis=1)
         return self.dt * (trial.weights * error).sum()
+
+    def mark(self, system: System, key: PRNGKeyArray | None) -> Float[Array, ""]:
+        """The loss of `system`: exact, so a loss for `learn_network` and OfOverlaps."""
+        trial = self.trial(key)
+        return self.loss(trial, rollout(system, trial.start, trial.inputs))
 
 
 def example(key: PRNGKeyArray) -> Filter:
