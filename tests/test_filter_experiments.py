@@ -3,7 +3,8 @@
 import jax.random as jr
 import numpy as np
 
-from slowpoint.experiments import overlap_learning
+from slowpoint.experiments import invisible_overlaps, overlap_learning
+from slowpoint.theory.overlaps import realise
 
 
 def test_epochs_are_counted_to_the_first_that_is_below():
@@ -18,3 +19,28 @@ def test_drawn_columns_have_unit_norms_and_are_nearly_orthogonal():
     assert np.allclose(np.diagonal(sigmas, axis1=1, axis2=2), 1, atol=1e-14)
     assert abs(apart.std() * 20 - 1) < 0.2  # 1 / sqrt(N)
     assert np.array_equal(sigmas, np.swapaxes(sigmas, 1, 2))
+
+
+def test_noise_reaches_the_output_as_in_a_network():
+    """The covariance of all neurons, step by step, against that of two numbers."""
+    dt, kick, units = 0.05, 0.3, 12
+    m, u, v, z = realise(invisible_overlaps.OTHER, units, jr.key(0)).T
+    step = (1 - dt) * np.eye(units) + dt * np.outer(u, v) / units
+    spread, known = np.zeros((units, units)), []
+    for _ in range(60):
+        spread = step @ spread @ step.T + kick**2 * np.eye(units)
+        known.append(z @ spread @ z / units**2)
+    sigma = invisible_overlaps.OTHER
+    found = invisible_overlaps.variances(sigma, kick / units**0.5, dt, 60)
+    np.testing.assert_allclose(found, known, rtol=1e-12)
+
+
+def test_the_networks_differ_in_what_no_output_shows():
+    a, b, alone = invisible_overlaps.NETWORKS.values()
+    unseen = np.zeros((4, 4), bool)
+    unseen[[0, 1, 1], [1, 0, 1]] = True  # mu and uu
+    assert np.array_equal(a != b, unseen)
+    unseen[1, 1] = False
+    assert np.array_equal(a != alone, unseen)
+    other = invisible_overlaps.OTHER
+    assert np.array_equal((other != a)[:, :2], np.zeros((4, 2)))  # the function, m and u
