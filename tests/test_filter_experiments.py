@@ -24,7 +24,7 @@ def test_drawn_columns_have_unit_norms_and_are_nearly_orthogonal():
 def test_noise_reaches_the_output_as_in_a_network():
     """The covariance of all neurons, step by step, against that of two numbers."""
     dt, kick, units = 0.05, 0.3, 12
-    m, u, v, z = realise(invisible_overlaps.OTHER, units, jr.key(0)).T
+    _, u, v, z = realise(invisible_overlaps.OTHER, units, jr.key(0)).T
     step = (1 - dt) * np.eye(units) + dt * np.outer(u, v) / units
     spread, known = np.zeros((units, units)), []
     for _ in range(60):

@@ -3,9 +3,9 @@
 Two linear networks of rank 1 whose function is equal to rounding: only overlaps that no output
 shows, uu and mu, differ. Taught the same filter by the same rule, one falls to 1 % of its first
 loss in 98 epochs, the other in 246, and on the way they do different things. A third, that
-differs in mu alone, shows that mu does most of it. Noise on every neuron is no way to tell them
-apart beforehand: it reaches the output through the overlaps of V and Z (G_A) only, which are the
-same; a network of other V and Z and the same function gives itself away.
+differs in mu alone, shows that mu does most of it. Noise on every neuron is no way to tell
+them apart beforehand: it reaches the output through the overlaps of V and Z (G_A) only, which
+are the same; a network of other V and Z and the same function gives itself away.
 
 Paper: Ger and Barak 2026, arXiv:2605.04115, figure 2; how noise enters is ours.
 Takes: 12 s quick, 25 s full
