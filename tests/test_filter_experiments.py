@@ -3,7 +3,7 @@
 import jax.random as jr
 import numpy as np
 
-from slowpoint.experiments import invisible_overlaps, overlap_learning
+from slowpoint.experiments import invisible_overlaps, overlap_learning, overlap_rank_two
 from slowpoint.theory.overlaps import realise
 
 
@@ -44,3 +44,23 @@ def test_the_networks_differ_in_what_no_output_shows():
     assert np.array_equal(a != alone, unseen)
     other = invisible_overlaps.OTHER
     assert np.array_equal((other != a)[:, :2], np.zeros((4, 2)))  # the function, m and u
+
+
+def test_columns_of_rank_two_have_the_norms_of_the_paper():
+    settings = overlap_rank_two.Settings(units=40, draws=5)
+    m, u1, u2, v1, v2, z = np.moveaxis(overlap_rank_two.columns(settings, jr.key(1)), 2, 0)
+    for part in ([m], [u1, u2], [v1, v2], [z]):
+        np.testing.assert_allclose((np.stack(part) ** 2).sum(axis=(0, 2)), 40, rtol=1e-12)
+    assert ((u1**2).sum(axis=1) / 40).std() > 0.02  # one by one they are not normalised
+
+
+def test_the_wanted_eigenvalue_rings_as_the_target_does():
+    task = overlap_rank_two.TASK
+    trial = task.trial(jr.key(0))
+    factor = 1 + task.dt * (overlap_rank_two.wanted(task) - 1)
+    known = (factor ** np.arange(task.steps)).real
+    np.testing.assert_allclose(np.asarray(trial.targets)[:, 0], known, atol=1e-5)
+    sigma = np.zeros((6, 6))
+    sigma[3:5, 1:3] = [[0.6, -1.9], [1.9, 0.6]]
+    found = overlap_rank_two.poles(sigma[None])
+    np.testing.assert_allclose(found, [[0.6 - 1.9j, 0.6 + 1.9j]], atol=1e-12)

@@ -193,7 +193,7 @@ def draw(results: Results):
     over_epochs(axes[0, 0], np.arange(paths.losses.shape[1]), losses)
     errors = apart(paths.overlaps[1:], paths.overlaps[0])
     ways = {name: row[None] for name, row in zip(WAYS[1:], errors, strict=True)}
-    over_epochs(axes[0, 1], paths.epochs, ways)
+    over_epochs(axes[0, 1], paths.epochs, ways, floor=1e-16)
     names, places = list(SEEN), np.array(list(SEEN.values())).T
     for way, style in ((0, "-"), (3, ":")):
         rows = paths.overlaps[way][:, *places].T

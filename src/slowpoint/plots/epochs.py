@@ -6,16 +6,18 @@ from matplotlib.axes import Axes
 
 from slowpoint.plots.along import along
 
-FLOOR = 1e-8  # what is less is drawn there
-
 
 def over_epochs(
     ax: Axes,
     epochs: Int[np.ndarray, " record"],
     rows: dict[str, Float[np.ndarray, "run record"]],
+    floor: float = 1e-8,
 ) -> Axes:
-    """One line per run, in logarithms; runs of one name share a colour."""
-    values = np.maximum(np.concatenate(list(rows.values())), FLOOR)
+    """One line per run, in logarithms; runs of one name share a colour.
+
+    What is below `floor` is drawn there.
+    """
+    values = np.maximum(np.concatenate(list(rows.values())), floor)
     names = [name for name, runs in rows.items() for _ in runs]
     along(ax, np.broadcast_to(epochs, values.shape), values, names)
     ax.set(yscale="log", xlabel="epoch")
