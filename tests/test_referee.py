@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from slowpoint.analysis.even import even_box, even_normal
 from slowpoint.analysis.mountain_pass import mountain_pass
-from slowpoint.analysis.referee import DIVERGED, referee, resolved, TICK
+from slowpoint.analysis.referee import DIVERGED, jacobian_at, referee, resolved, TICK
 from slowpoint.core.clock import RungeKutta
 from slowpoint.core.system import Flow
 from slowpoint.core.wrap import Sampled
@@ -163,3 +163,40 @@ def test_even_points_fill_their_cells_and_their_normal():
 def test_too_few_ticks_are_not_called_a_repeller():
     with pytest.raises(ValueError, match="still on its way home after 1 ticks"):
         judge_of(Line(), ticks=1)
+
+
+TRACED = []
+
+
+class Noted(Flow):
+    """A line with wells at -1 and 1; notes when its rule is traced, once per compilation."""
+
+    dt: float = eqx.field(static=True, default=0.05)
+    state_size: int = eqx.field(static=True, default=1, init=False)
+    input_size: int = eqx.field(static=True, default=0, init=False)
+    output_size: int = eqx.field(static=True, default=1, init=False)
+
+    def velocity(self, x, u):
+        TRACED.append(x)
+        return x - x**3
+
+    def output(self, x):
+        return x
+
+
+def test_other_states_and_spans_compile_nothing_new():
+    judge, hold = judge_of(Noted()), NONE
+    near, far = np.full((3, 1), 0.9), np.full((3, 1), -1e-12)
+    work = [
+        (
+            lambda: jacobian_at(Noted(), near[0], hold),
+            lambda: jacobian_at(Noted(), far[0], hold),
+        ),
+        (lambda: judge(near), lambda: judge(far)),  # spans from 32 on, until it arrives
+    ]
+    for first, again in work:
+        first()
+        count = len(TRACED)
+        assert count  # it is noted
+        again()
+        assert len(TRACED) == count
