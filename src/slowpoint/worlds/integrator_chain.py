@@ -13,9 +13,9 @@ from slowpoint.core.system import Map
 class IntegratorChain(Map):
     r"""$x_1^{(n)} = u$, $y = x_1$, exactly: the force u is held during each step.
 
-    State: x_1 first. One step is $x_i' = \sum_{k \ge 0} x_{i+k} dt^k / k!$ plus $u\,dt^{n-i+1} / (n-i+1)!$, so a
-    force is seen after the very next step ($C B = dt^n / n!$), unlike in Euler steps of two
-    or more.
+    State: x_1 first. One step is $x_i' = \sum_{k \ge 0} x_{i+k} dt^k / k!$ plus
+    $u\,dt^{n-i+1} / (n-i+1)!$, so a force is seen after the very next step
+    ($C B = dt^n / n!$), unlike in Euler steps of two or more.
     """
 
     state_size: int = eqx.field(static=True, default=2)
