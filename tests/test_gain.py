@@ -1,10 +1,10 @@
-"""Is the gain that produced the efforts found, and the triangle of stable ones right?"""
+"""Is the gain that produced the efforts found, and what does one cost?"""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from slowpoint.analysis.gain import cost_of_gains, regress_gain, stabilises
+from slowpoint.analysis.gain import cost_of_gains, regress_gain
 
 
 @settings(max_examples=20, deadline=None)
@@ -54,17 +54,6 @@ def test_a_run_that_overflowed_is_a_value():
 def test_states_and_efforts_that_do_not_belong_together_are_told(shape):
     with pytest.raises(ValueError, match="all but the last axis must agree"):
         regress_gain(np.ones((3, 4, 2)), np.ones(shape))
-
-
-def test_the_triangle_is_where_the_eigenvalues_say():
-    gains = np.random.default_rng(0).uniform([-5, -4], [1, 1], size=(20_000, 2))
-    loops = np.broadcast_to([[1.0, 1], [0, 1]], (len(gains), 2, 2)).copy()
-    loops[:, 1] += gains
-    stable = np.abs(np.linalg.eigvals(loops)).max(axis=1) < 1
-    assert np.array_equal(stabilises(gains), stable)
-    assert 0.1 < stable.mean() < 0.5
-    edge = np.array([[-0.1, -0.1], [0.0, -0.5], [-2.0, -3.0]])
-    assert not stabilises(edge).any()
 
 
 def test_the_cost_of_a_gain_is_that_of_its_orbit():

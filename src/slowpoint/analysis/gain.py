@@ -1,7 +1,7 @@
 """Which constant gain on the state comes nearest to what a controller does?"""
 
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from slowpoint.core.result import Result
 
@@ -40,16 +40,6 @@ def regress_gain(
     left = ((u - x @ solution) ** 2).mean(axis=0)
     residual = np.divide(left, power, out=np.zeros_like(left), where=power > 0)
     return Gain(solution.T if rank == x.shape[1] else nothing, residual, int(rank))
-
-
-def stabilises(gains: Float[Numbers, "*run 2"]) -> Bool[np.ndarray, "*run"]:
-    """Whether u = k1 x1 + k2 x2 brings the double integrator of step 1 to rest.
-
-    Both eigenvalues of [[1, 1], [k1, 1 + k2]] lie in the unit circle exactly when
-    k2 < k1 < 0 and k1 < 4 + 2 k2 (Jury). With k2^2 + 4 k1 < 0 it oscillates.
-    """
-    k1, k2 = np.moveaxis(np.asarray(gains, float), -1, 0)
-    return np.asarray((k2 < k1) & (k1 < 0) & (k1 < 4 + 2 * k2))
 
 
 def cost_of_gains(
