@@ -213,7 +213,7 @@ def stage_one_loss(
     cosine = np.real((1 + root) ** n + (1 - root) ** n) / 2
     push = gain * sine
     terms = cosine**2 + (cosine + sine) ** 2 + push**2 + (push + cosine) ** 2
-    return variance / (2 * steps) * (2 + terms.sum(axis=-1))
+    return np.asarray(variance / (2 * steps) * (2 + terms.sum(axis=-1)))
 
 
 @wide

@@ -11,9 +11,10 @@ from jaxtyping import Array, Float
 from slowpoint.theory.loop_stability import characteristic, roots
 
 Numbers = Array | np.ndarray
+Number = float | Float[Numbers, "*many"]
 
 
-def short_term(overlaps: Float[Numbers, "*many 4"]) -> Float[Numbers, "*many"]:
+def short_term(overlaps: Float[Numbers, "*many 4"]) -> Number:
     r"""L_0: the squared size of the plant three steps on, $|E^\top P^3 E|_F^2$.
 
     $(s_{zm}+1)^2 + (s_{zm}+3)^2 + (p + 2 s_{zm})^2 + (p + 3 s_{zm} + 1)^2$ with
@@ -23,15 +24,13 @@ def short_term(overlaps: Float[Numbers, "*many 4"]) -> Float[Numbers, "*many"]:
     return (s_zm + 1) ** 2 + (s_zm + 3) ** 2 + (p + 2 * s_zm) ** 2 + (p + 3 * s_zm + 1) ** 2
 
 
-def slow_root(overlaps: Float[Numbers, "*many 4"]) -> Float[Numbers, "*many"]:
+def slow_root(overlaps: Float[Numbers, "*many 4"]) -> Number:
     r"""The real eigenvalue l_3 to first order in p: $s_{vu} + p / ((1-s_{vu})^2 - s_{zm})$."""
     s_zm, s_vu = overlaps[..., 0], overlaps[..., 3]
     return s_vu + overlaps[..., 1] * overlaps[..., 2] / ((1 - s_vu) ** 2 - s_zm)
 
 
-def long_term(
-    overlaps: Float[Numbers, "*many 4"], root: Float[Numbers, "*many"] | None = None
-) -> Float[Numbers, "*many"]:
+def long_term(overlaps: Float[Numbers, "*many 4"], root: Number | None = None) -> Number:
     r"""L_inf: $|l_1|^2$ of the pair, $1 + 2 s_{vu} - s_{zm} - (2 + s_{vu}) l_3 + l_3^2$.
 
     An identity where `root` is the real eigenvalue l_3; None takes `slow_root`. (Ger and Barak
@@ -47,6 +46,8 @@ def real_root(overlaps: Float[Numbers, "*many 4"]) -> Float[np.ndarray, "*many"]
     overlaps = np.asarray(overlaps, float)
     values = roots(characteristic(overlaps))
     turning = np.abs(np.imag(values)) > 1e-12 * (1 + np.abs(values))
-    away = np.where(turning, np.inf, np.abs(values - slow_root(overlaps)[..., None]))
+    away = np.where(
+        turning, np.inf, np.abs(values - np.asarray(slow_root(overlaps))[..., None])
+    )
     nearest = np.argmin(away, axis=-1, keepdims=True)
-    return np.take_along_axis(np.real(values), nearest, axis=-1)[..., 0]
+    return np.asarray(np.take_along_axis(np.real(values), nearest, axis=-1)[..., 0])

@@ -78,7 +78,8 @@ def check_loop(overlaps: Overlaps, plant: Plant | None, leak) -> None:
         )
 
 
-def command(overlaps: Overlaps, plant: Plant | None = None) -> Float[Array, "control loop"]:
+@wide
+def command(overlaps: Overlaps, plant: Plant | None = None) -> Float[Numbers, "control loop"]:
     """The rows (0, ZM, ZU) that read the controls off the state (x, q_m, q_u)."""
     parts = blocks(overlaps)
     size = len((plant or DOUBLE_INTEGRATOR)[0])
@@ -165,7 +166,7 @@ def spectrum(
 ) -> Complex[np.ndarray, "*many state"]:
     """Eigenvalues in one batched call, the largest first; NaN where not finite."""
     matrices = np.asarray(matrices, float)
-    whole = np.isfinite(matrices).all(axis=(-2, -1), keepdims=True)
+    whole = np.asarray(np.isfinite(matrices).all(axis=(-2, -1), keepdims=True))
     values = np.linalg.eigvals(np.where(whole, matrices, 0.0)).astype(complex)
     values = np.where(whole[..., 0], values, np.nan)
     order = np.argsort(-np.abs(values), axis=-1, kind="stable")
@@ -174,4 +175,4 @@ def spectrum(
 
 def radius(matrices: Float[Numbers, "*many state state"]) -> Float[np.ndarray, "*many"]:
     """The spectral radius of each matrix: stable below 1; NaN where not finite."""
-    return np.abs(spectrum(matrices))[..., 0]
+    return np.asarray(np.abs(spectrum(matrices))[..., 0])

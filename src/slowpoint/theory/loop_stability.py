@@ -30,7 +30,7 @@ def roots(coefficients: Float[np.ndarray, "*many 4"]) -> Complex[np.ndarray, "*m
     companion = np.zeros((*coefficients.shape[:-1], 3, 3))
     companion[..., 0, :] = -coefficients[..., 1:]
     companion[..., 1, 0] = companion[..., 2, 1] = 1.0
-    whole = np.isfinite(coefficients).all(axis=-1, keepdims=True)
+    whole = np.asarray(np.isfinite(coefficients).all(axis=-1, keepdims=True))
     values = np.linalg.eigvals(np.where(whole[..., None], companion, 0.0))
     return np.where(whole, values, np.nan).astype(complex)
 
@@ -39,7 +39,7 @@ def is_stable(overlaps: Float[Numbers, "*many 4"]) -> Bool[np.ndarray, "*many"]:
     """Whether all eigenvalues of the loop are inside the unit circle, by Jury's conditions."""
     _, a2, a1, a0 = np.moveaxis(characteristic(overlaps), -1, 0)
     ends = (1 + a2 + a1 + a0 > 0) & (1 - a2 + a1 - a0 > 0)
-    return ends & (np.abs(a0) < 1) & (np.abs(a0**2 - 1) > np.abs(a0 * a2 - a1))
+    return np.asarray(ends & (np.abs(a0) < 1) & (np.abs(a0**2 - 1) > np.abs(a0 * a2 - a1)))
 
 
 class Window(Result):
