@@ -6,16 +6,20 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from jaxtyping import Array, Float
 
 from slowpoint.cells.low_rank import LowRank
+from slowpoint.core.closed_loop import ClosedLoop
 from slowpoint.core.nonlinearity import erf, identity
 from slowpoint.core.precision import float64, to_numpy
 from slowpoint.core.rollout import rollout
+from slowpoint.core.trial import Task, Trial
 from slowpoint.learning.train import train
 from slowpoint.tasks.flipflop import FlipFlop
-from slowpoint.tasks.imitate import Given, Imitate, Noised, White
+from slowpoint.tasks.imitate import Given, Imitate, InControl, Mixture, Noised, seen, White
 from slowpoint.theory.latent import Latent
 from slowpoint.theory.overlaps import as_network, Dims, rank_one, realise
+from slowpoint.worlds.double_integrator import DoubleIntegrator
 
 TEACHER = LowRank.random(12, 2, 3, rank=2, overlap=1.0, key=jr.key(5))
 SOURCES = {
@@ -89,6 +93,77 @@ def test_a_student_learns_from_its_teacher():
     task = Imitate(teacher, White(steps=30, size=2.0))
     done = train(student, task, updates=600, batch=8, key=jr.key(0))
     assert done.losses[-20:].mean() < 1e-2 * done.losses[:20].mean()
+
+
+def controller(first, noise=0.0):
+    """A network that reads a mass and one goal number, in the loop with the mass."""
+    agent = LowRank.random(6, 2, 1, rank=1, key=jr.key(8))
+    return ClosedLoop(DoubleIntegrator(0.1), agent, first, observation_noise=noise)
+
+
+@pytest.mark.parametrize("first", ["world", "agent"])
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_in_control_the_teacher_sees_what_it_saw_in_the_loop(first, noise):
+    """So alone, on those inputs, it does what it did there."""
+    loop = controller(first, noise)
+    channels = loop.input_size
+    assert channels == (2 if noise else 1)
+    start, inputs = jnp.array([1.0, -0.5]), jr.normal(jr.key(2), (15, channels))
+    trial = Trial(start, inputs, jnp.zeros((15, 1)), jnp.ones(15))
+    with float64():
+        path = rollout(loop, start, inputs).states
+        alone = Imitate(loop.agent, White(15, 2)).on(seen(loop, trial))
+        efforts = jax.vmap(loop.agent.output)(path[:, 2:])
+    assert np.allclose(alone.targets, efforts, rtol=1e-5, atol=1e-8)
+    assert np.array_equal(np.asarray(alone.inputs)[:, 1], np.asarray(inputs)[:, 0])
+
+
+def test_a_source_in_control_starts_where_its_task_does():
+    loop = controller("agent")
+    task = Begun(jnp.array([0.7, 0.0]))
+    source = InControl(loop, task)
+    inputs = np.asarray(source(jr.key(0)))
+    assert inputs[0] == pytest.approx([0.7, 0.25])  # the place before it moves, and the goal
+    trial = Imitate(loop.agent, source).trial(jr.key(1))
+    assert np.array_equal(trial.inputs, inputs)
+    assert trial.start.shape == (0,)  # the student begins at its own initial state
+
+
+class Begun(Task):
+    """From a place, with a goal that stays."""
+
+    place: Float[Array, " given"]
+    input_size: int = eqx.field(static=True, default=1)
+    output_size: int = eqx.field(static=True, default=1)
+
+    def trial(self, key):
+        return Trial(self.place, jnp.full((9, 1), 0.25), jnp.zeros((9, 1)), jnp.ones(9))
+
+    def loss(self, trial, trajectory):
+        return jnp.zeros(())
+
+
+def test_a_mixture_draws_from_both():
+    keys = jr.split(jr.key(3), (2, 4000))
+    loud, silent = White(3, 1, 5.0), White(3, 1, 0.0)
+    drawn = np.asarray(jax.vmap(Mixture(loud, silent, 0.25))(keys[0]))
+    is_loud = np.abs(drawn).max(axis=(1, 2)) > 0
+    assert is_loud.mean() == pytest.approx(0.25, abs=4 * np.sqrt(0.19 / 4000))
+    assert drawn[is_loud].std() == pytest.approx(5, rel=0.05)
+    assert np.all(np.asarray(jax.vmap(Mixture(loud, silent, 0.0))(keys[1])) == 0)
+    with pytest.raises(ValueError, match=r"share=1.5: give a probability"):
+        Mixture(loud, silent, 1.5)
+
+
+def test_a_sum_over_steps_is_the_mean_times_their_number():
+    mean, total = (Imitate(TEACHER, SOURCES["white"], cost) for cost in (None, 0.1))
+    trial = mean.trial(jr.key(0))
+    other = LowRank.random(12, 2, 3, rank=2, overlap=1.0, key=jr.key(6))
+    run = rollout(other, trial.start, trial.inputs)
+    size = trial.targets.size
+    assert float(total.loss(trial, run)) == pytest.approx(
+        0.1 * size * float(mean.loss(trial, run)), rel=1e-5
+    )
 
 
 @pytest.mark.parametrize(
