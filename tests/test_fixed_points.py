@@ -15,7 +15,7 @@ from slowpoint.analysis.methods import (
     LevenbergMarquardt,
     Newton,
 )
-from slowpoint.analysis.points import FIXED, FixedPoints, NEITHER, SLOW, union
+from slowpoint.analysis.points import FIXED, FixedPoints, in_order, NEITHER, SLOW, union
 from slowpoint.analysis.problem import Problem
 from slowpoint.analysis.search import Plan, search
 from slowpoint.analysis.solve import input_jacobian, Tolerance
@@ -167,6 +167,22 @@ def test_permuted_units_permute_the_points(gru, found):
         assert np.allclose(
             np.sort(other.rates[near.argmin()].real), np.sort(rates.real), atol=1e-6
         )
+
+
+def test_rounding_does_not_decide_the_order():
+    chance = np.random.default_rng(0)
+    states = np.array(
+        [[0.1, 2.0], [0.1, -1.0], [-3.0, 0.0], [0.5, 0.5], [0.2, 9.0], [0.3, 0.0]]
+    )
+    kinds = np.array([FIXED, FIXED, FIXED, FIXED, SLOW, SLOW])
+    rows = {"kinds": kinds, "states": states, "n_unstable": np.array([0, 0, 0, 1, 0, 0])}
+    speeds = np.array([0, 0, 0, 0, 2e-3, 1e-3])
+    for _ in range(20):
+        mixed = chance.permutation(6)
+        noisy = {name: row[mixed] for name, row in rows.items()}
+        noisy["states"] = noisy["states"] + 1e-12 * chance.standard_normal((6, 2))
+        noisy["speeds"] = (speeds + 1e-16 * chance.random(6))[mixed]
+        assert mixed[in_order(noisy)].tolist() == [2, 1, 0, 5, 4, 3]
 
 
 def test_the_order_of_guesses_changes_only_indices(gru, found):

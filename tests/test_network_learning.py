@@ -14,9 +14,16 @@ from slowpoint.core.rollout import rollout
 from slowpoint.learning.fixed_trials import fixed_trials
 from slowpoint.tasks.flipflop import FlipFlop, Intervals
 from slowpoint.theory.latent import Latent
-from slowpoint.theory.network_learning import apart, learn_network, OfOverlaps, velocity_error
+from slowpoint.theory.network_learning import (
+    apart,
+    balanced_columns,
+    learn_network,
+    OfOverlaps,
+    output_error,
+    velocity_error,
+)
 from slowpoint.theory.overlap_learning import learn
-from slowpoint.theory.overlaps import as_network, Dims, rank_one, realise
+from slowpoint.theory.overlaps import as_network, Dims, overlaps, rank_one, realise
 
 SIGMA = rank_one(zm=0.3, zu=0.4, vm=0.4, vu=0.6, mu=0.2, zv=0.2)
 DT = 0.25
@@ -70,10 +77,34 @@ def test_velocities_of_finite_networks_err_with_the_root_of_their_size():
     assert small > 1e-3
 
 
+def test_overlaps_say_what_a_linear_network_does_and_roughly_what_another_does():
+    columns = realise(SIGMA, 40, jr.key(5))
+    columns[:, 2] *= 3  # so that saturation matters
+    with float64():
+        linear, curved = (Latent(jnp.asarray(SIGMA), Dims(), f, DT) for f in (identity, erf))
+    ask = eqx.filter_jit(batch().outputs)
+    assert output_error(ask, columns, linear) < 1e-12
+    assert 1e-4 < output_error(ask, columns, curved) < 0.5
+
+
 def test_matrices_are_compared_by_their_size():
     one, other = np.array([[0.0, 3.0], [4.0, 0.0]]), np.diag([10.0, 0.0])
     assert apart(one + other, other) == pytest.approx(0.5)
     assert apart(np.stack([other, 2 * other]), other) == pytest.approx([0, 1])
+
+
+def test_balanced_columns_are_those_of_the_paper():
+    columns = balanced_columns(100, jr.key(2), within=4e-3)
+    with float64():
+        sigma = np.asarray(overlaps(columns))
+    zu, vm, mu, zv = sigma[3, 1], sigma[2, 0], sigma[0, 1], sigma[3, 2]
+    assert np.diag(sigma) == pytest.approx(np.ones(4), abs=1e-12)
+    assert max(abs(zu - vm), abs(mu - zv)) < 4e-3
+    assert min(zu * vm, mu * zv) > 0
+    assert abs(sigma[2, 1] - sigma[3, 0]) > 4e-3  # the others are as they come
+    assert not np.array_equal(columns, balanced_columns(100, jr.key(3), within=4e-3))
+    with pytest.raises(ValueError, match=r"units=7, within=0.001: give 8 or more"):
+        balanced_columns(7, jr.key(2))
 
 
 def test_what_is_not_finite_is_a_value_and_records_are_even():

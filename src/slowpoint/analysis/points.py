@@ -13,7 +13,7 @@ NEITHER, FIXED, SLOW = range(3)
 
 
 class FixedPoints(Result):
-    """One row per distinct point, sorted by number of unstable directions, then by speed.
+    """One row per distinct point, in the order of `in_order`: stable ones first.
 
     Speeds and rates are per unit time. Fields named `guess_...` have one row per guess.
     """
@@ -104,6 +104,17 @@ def point_fields() -> list[str]:
     return [n for n, hint in hints.items() if getattr(hint, "dim_str", "").startswith("point")]
 
 
+def in_order(rows: dict[str, np.ndarray]) -> Int[np.ndarray, " point"]:
+    """Rows by number of unstable directions, then by speed, then along their coordinates.
+
+    The speed of a fixed point is rounding, so that it does not count: the order is the same on
+    every machine. What is neither fixed nor slow comes last.
+    """
+    speeds = np.where(rows["kinds"] == FIXED, 0.0, rows["speeds"])
+    places = np.round(rows["states"], 6).T  # coarser than the rounding of any solver
+    return np.lexsort((*places[::-1], speeds, rows["n_unstable"], rows["kinds"] == NEITHER))
+
+
 def union(a: FixedPoints, b: FixedPoints, same: float) -> FixedPoints:
     """All points of `a` and `b`, those that both found once, with the hits of both."""
     match = np.full(len(b), -1)
@@ -116,7 +127,7 @@ def union(a: FixedPoints, b: FixedPoints, same: float) -> FixedPoints:
     rows = {n: np.concatenate([getattr(a, n), getattr(b, n)[new]]) for n in point_fields()}
     place = np.where(new, len(a) + np.cumsum(new) - 1, match)
     np.add.at(rows["hits"], place[~new], b.hits[~new])
-    order = np.lexsort((rows["speeds"], rows["n_unstable"], rows["kinds"] == NEITHER))
+    order = in_order(rows)
     rank = np.append(np.argsort(order), -1)  # the last entry: guesses without a point
     index = np.concatenate([a.guess_index, np.append(place, -1)[b.guess_index]])
     return FixedPoints(

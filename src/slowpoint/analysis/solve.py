@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from slowpoint.analysis.certificates import certify
 from slowpoint.analysis.lanes import run_lanes
 from slowpoint.analysis.methods import free_part, Hessian, Method
-from slowpoint.analysis.points import FIXED, FixedPoints, NEITHER, SLOW
+from slowpoint.analysis.points import FIXED, FixedPoints, in_order, NEITHER, SLOW
 from slowpoint.analysis.problem import evaluate, Problem, project, rounding, slopes, steepness
 from slowpoint.analysis.rows import over_rows
 from slowpoint.core.precision import float64, widen
@@ -106,7 +106,7 @@ def _describe(problem: Problem, x, u, seek: Seek, tolerance: Tolerance) -> Fixed
     first, group, table = _merge(x, u, first, group, table)
 
     keep = np.ones(len(first), bool) if seek == "all" else table["kinds"] != NEITHER
-    order = np.lexsort((table["speeds"], table["n_unstable"], table["kinds"] == NEITHER))
+    order = in_order(table)
     order = order[keep[order]]
     new = np.full(len(first) + 1, -1)  # the last entry: guesses in no group
     new[order] = np.arange(len(order))

@@ -3,6 +3,8 @@
 By simulation: this is what theories of overlaps are held against.
 """
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -12,9 +14,11 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from slowpoint.cells.low_rank import LowRank
+from slowpoint.core.chance import generator
 from slowpoint.core.nonlinearity import identity, Nonlinearity
 from slowpoint.core.precision import float64, widen
 from slowpoint.core.result import Result
+from slowpoint.core.system import System
 from slowpoint.learning.descend import descend
 from slowpoint.learning.grid import At
 from slowpoint.theory.latent import Latent
@@ -122,3 +126,39 @@ def velocity_error(
 @eqx.filter_jit
 def _sensitivity(loss, sigma):
     return sensitivity(loss, sigma, None)[1]
+
+
+def output_error(
+    outputs: Callable[[System], Array], columns: Float[np.ndarray, "unit column"], like: Latent
+) -> float:
+    """How far off overlaps are when they say what the network of `columns` does.
+
+    `outputs(system)` of the latent flow at its overlaps less that of the network itself, root
+    mean squares, relative. `like` gives dims, nonlinearity and dt.
+    """
+    dims, nonlinearity, dt = like.dims, like.nonlinearity, like.dt
+    with float64():
+        sigma = jnp.asarray(columns.T @ columns / len(columns))
+        true = outputs(as_network(columns, dims, dt, nonlinearity))
+        said = outputs(Latent(sigma, dims, nonlinearity, dt))
+        return float(jnp.linalg.norm(said - true) / jnp.linalg.norm(true))
+
+
+def balanced_columns(
+    units: int, key: PRNGKeyArray, within: float = 1e-3
+) -> Float[np.ndarray, "unit 4"]:
+    """Gaussian columns m, u, v, z of length sqrt(N) with zu = vm and mu = zv, nearly.
+
+    They are redrawn until both pairs differ by less than `within` and have equal signs: the
+    start of figures 4 and 8 of Ger and Barak (2026). For 600 units that takes a few thousand
+    draws. Raises ValueError for less than 8 units or when `within` is not above 0.
+    """
+    if units < 8 or not within > 0:
+        raise ValueError(f"units={units}, within={within}: give 8 or more, and more than 0.")
+    chance = generator(key)
+    while True:
+        columns = chance.standard_normal((units, 4))
+        columns *= np.sqrt(units) / np.linalg.norm(columns, axis=0)
+        zu, vm, mu, zv = (columns.T @ columns / units)[[3, 2, 0, 3], [1, 0, 1, 2]]
+        if max(abs(zu - vm), abs(mu - zv)) < within and min(zu * vm, mu * zv) > 0:
+            return columns
