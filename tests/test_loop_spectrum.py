@@ -254,7 +254,7 @@ def test_the_pair_by_its_real_companion():
     pair = np.abs(np.imag(values)).max(axis=1) > 1e-3
     largest = np.abs(values[np.arange(len(s)), np.abs(np.imag(values)).argmax(axis=1)])
     found = long_term(s, real_root(s))
-    np.testing.assert_allclose(found[pair], largest[pair] ** 2, rtol=1e-10)
+    np.testing.assert_allclose(np.asarray(found)[pair], largest[pair] ** 2, rtol=1e-10)
     assert 0.2 < pair.mean() < 0.99
     real = real_root(s)[~pair]  # of three real ones any will do
     assert np.abs(np.real(values[~pair]) - np.asarray(real)[:, None]).min(axis=1).max() < 1e-10

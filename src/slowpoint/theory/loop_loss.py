@@ -106,7 +106,7 @@ def expected_loss(
     variance: Number,
     penalty: Number = 0.0,
     plant: Plant | None = None,
-    leak: float = 1.0,
+    leak: Number = 1.0,
     counted: int | None = None,
     noise: Noise | None = None,
 ) -> Float[Numbers, "*many"]:
@@ -175,7 +175,7 @@ def stationary_loss(
     noise: Noise,
     penalty: Number = 0.0,
     plant: Plant | None = None,
-    leak: float = 1.0,
+    leak: Number = 1.0,
     counted: int | None = None,
 ) -> Float[Numbers, "*many"]:
     r"""The mean of $\frac12 |x|^2 + \beta |u|^2$ of one step, long after the start.
@@ -235,7 +235,7 @@ def _responses(overlaps, steps, leak):
 
 
 def responses(
-    overlaps: Overlaps, steps: int, leak: float = 1.0
+    overlaps: Overlaps, steps: int, leak: Number = 1.0
 ) -> Float[Numbers, "*many step control output"]:
     r"""What the network sends after a unit impulse: f_k, k steps later.
 
@@ -249,7 +249,7 @@ def open_loop_loss(
     teacher: Overlaps,
     steps: int,
     variance: Number = 1.0,
-    leak: float = 1.0,
+    leak: Number = 1.0,
 ) -> Float[Numbers, "*many"]:
     r"""The mean of $\frac1T \sum_t |u_t - u^*_t|^2$ while both hear the same white noise.
 
@@ -258,6 +258,11 @@ def open_loop_loss(
     ValueError on fewer than 2 steps or a variance below 0.
     """
     _check_numbers(steps, variance, 0.0)
-    apart = responses(overlaps, steps, leak) - responses(teacher, steps, leak)
-    often = np.arange(steps, 0, -1) / steps
-    return variance * ((apart**2).sum(axis=(-1, -2)) @ often)
+    return _open_loop(overlaps, teacher, steps, variance, leak)
+
+
+@wide
+def _open_loop(overlaps, teacher, steps, variance, leak):
+    apart = _responses(overlaps, steps, leak) - _responses(teacher, steps, leak)
+    often = jnp.arange(steps, 0, -1) / steps
+    return variance * (jnp.sum(apart**2, axis=(-1, -2)) @ often)
