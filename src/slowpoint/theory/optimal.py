@@ -7,6 +7,7 @@ Ger and Barak 2025, arXiv:2505.13567; bounds and optima are ours). From a Gaussi
 causal controller, linear or not, does better than `lqg_bound`.
 """
 
+import contextlib
 from collections.abc import Callable
 
 import equinox as eqx
@@ -21,6 +22,7 @@ from slowpoint.core.precision import float64
 from slowpoint.core.result import Result
 from slowpoint.theory.loop_loss import expected_loss
 from slowpoint.theory.loop_spectrum import command, DOUBLE_INTEGRATOR, effective_matrix, Plant
+from slowpoint.theory.loop_stability import gain_of
 
 Matrix = Float[np.ndarray, "_ _"]
 Known = tuple[Matrix, Matrix, Matrix]  # a Plant in NumPy
@@ -176,11 +178,9 @@ def best_rank_one(
     overlaps, slope = np.insert(theta, 2, 1.0), float(np.linalg.norm(slope))
     found = slope <= FLAT * value and bool(np.max(np.abs(theta / units)) < FAR)
     matrix = np.asarray(effective_matrix(overlaps, late))
-    row = np.asarray(command(overlaps, late))[0]
     radius = float(np.abs(np.linalg.eigvals(matrix)).max())
-    return RankOne(
-        overlaps, float(value), slope, _gain(matrix, row, size, steps), radius, bool(found)
-    )
+    gain = _gain(overlaps, late, size, steps)
+    return RankOne(overlaps, float(value), slope, gain, radius, bool(found))
 
 
 def _loss(theta, plant, scales, steps: int, counted: int) -> Float[Array, ""]:
@@ -228,17 +228,13 @@ def _polish(slope_at: Callable[[Theta], Theta], theta: Theta) -> Theta:
     return theta
 
 
-def _gain(matrix: Matrix, row: np.ndarray, size: int, steps: int) -> Float[np.ndarray, " _"]:
-    """k of the least squares fit of u_t = k x_t over t = 1 .. steps - 1."""
-    moved, ways = np.eye(len(matrix), size), []
-    with np.errstate(all="ignore"):
-        for _ in range(steps - 1):
-            moved = matrix @ moved
-            ways.append(moved)
-    path = np.concatenate(ways, axis=1)
-    if not np.isfinite(path).all():
-        return np.full(size, np.nan)
-    return np.asarray(np.linalg.lstsq(path[:size].T, path.T @ row, rcond=None)[0])
+def _gain(overlaps: np.ndarray, plant: Known, size: int, steps: int) -> Float[np.ndarray, " _"]:
+    """k of the least squares fit of u_t = k x_t; NaN where there is none."""
+    row, matrix = np.asarray(command(overlaps, plant)), effective_matrix(overlaps, plant)
+    with np.errstate(all="ignore"), contextlib.suppress(np.linalg.LinAlgError):
+        if steps > 2:
+            return gain_of(matrix, row, steps, size)[0]
+    return np.full(size, np.nan)
 
 
 def _late(plant: Known, delay: int) -> Known:
