@@ -25,7 +25,8 @@ def test_columns_are_drawn_as_the_paper_says():
 
 def history(stable):
     """One whose loops are stable where `stable` says so."""
-    good, bad = np.array([-0.6, 1.0, 1.0, -0.4]), np.zeros(4)
+    golden = (1 + 5**0.5) / 2
+    good, bad = np.array([-golden, 2 * golden, 1.0, -2 / golden]), np.zeros(4)
     assert radius(effective_matrix(good)) < 1 <= radius(effective_matrix(bad))
     overlaps = np.where(np.array(stable)[..., None], good, bad)
     grams = np.arange(overlaps.size * 4.0).reshape(*overlaps.shape[:2], 4, 4)
