@@ -94,6 +94,16 @@ def clip(norm, units):
     return optax.clip_by_global_norm(norm * units**0.5)
 
 
+def clip_with_slack(norm, slack, units):
+    """As PyTorch clips, whose slack is 1e-6; here it is large enough to be seen."""
+
+    def update(updates, state, params=None):
+        length = jnp.linalg.norm(updates) / units**0.5
+        return updates * jnp.minimum(1.0, norm / (length + slack)), state
+
+    return optax.GradientTransformation(lambda columns: optax.EmptyState(), update)
+
+
 CASES = {  # rule, optimiser for that many units, relative rates, units
     "gradient descent": (GradientDescent(), lambda n: SGD, 1.0, 5),
     "heavy ball": (HeavyBall(), lambda n: optax.sgd(RATE, 0.9), 1.0, 40),
@@ -105,6 +115,12 @@ CASES = {  # rule, optimiser for that many units, relative rates, units
         7,
     ),
     "clip": (GradientDescent(clip=CLIP), lambda n: optax.chain(clip(CLIP, n), SGD), 1.0, 300),
+    "slack": (
+        GradientDescent(clip=CLIP, slack=0.3),
+        lambda n: optax.chain(clip_with_slack(CLIP, 0.3, n), SGD),
+        1.0,
+        300,
+    ),
     "rates": (GradientDescent(rates=FREE), lambda n: SGD, FREE, 3),
     "normalised": (NormalisedDescent(), lambda n: optax.chain(UNIT, SGD), 1.0, 11),
     "all": (

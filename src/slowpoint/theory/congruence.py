@@ -52,12 +52,14 @@ class Rule(eqx.Module):
     """How a gradient becomes an update of the columns.
 
     `rates` are relative learning rates, one a column: 0 freezes it. `clip` bounds the norm of
-    the gradient of all columns that are not frozen. `decay` times a column is added to it.
+    the gradient of all columns that are not frozen, to which `slack` is added first (PyTorch:
+    1e-6). `decay` times a column is added to it.
     """
 
     rates: Float[Array, " column"] | Float[np.ndarray, " column"] | None = None  # None: all 1
     decay: float | Float[Array, ""] = 0.0
     clip: float | Float[Array, ""] | None = None
+    slack: float = eqx.field(static=True, default=0.0, kw_only=True)
 
     def __check_init__(self):
         if _is_negative(self.rates):
@@ -77,7 +79,7 @@ class Rule(eqx.Module):
         """`gradient` without frozen columns, clipped, with the decay."""
         gradient = gradient * (self.relative(len(gram)) != 0)
         if self.clip is not None:
-            norm = gradient_norm(gram, gradient)
+            norm = gradient_norm(gram, gradient) + self.slack
             gradient = gradient * jnp.minimum(1.0, self.clip / jnp.where(norm > 0, norm, 1.0))
         return gradient + self.decay * jnp.eye(len(gram))
 
