@@ -91,7 +91,13 @@ class Mixture(eqx.Module):
 
 def seen(loop: ClosedLoop, trial: Trial) -> Float[Array, "time input"]:
     """The inputs of the agent, tick by tick, while `loop` runs the trial."""
-    path = jnp.asarray(rollout(loop, trial.start, trial.inputs).states)
+    return seen_along(loop, trial, jnp.asarray(rollout(loop, trial.start, trial.inputs).states))
+
+
+def seen_along(
+    loop: ClosedLoop, trial: Trial, path: Float[Array, "time state"]
+) -> Float[Array, "time input"]:
+    """The inputs of the agent on the way of `loop` through the trial, which is known."""
     if loop.first == "agent":  # it sees the world before it moves
         path = jnp.concatenate([beginning(loop, trial.start)[None], path[:-1]])
     world, _ = loop.split(path)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from slowpoint.core.rollout import Trajectory
 from slowpoint.core.trial import Task, Trial
 
 Starts = Callable[[PRNGKeyArray], Float[Array, " given"]]
@@ -132,11 +133,14 @@ class Regulate(Task):
         return jax.vmap(self.begin)(self.starts.every())
 
     def loss(self, trial, trajectory):
+        return self.costs(trial, trajectory).sum()
+
+    def costs(self, trial: Trial, trajectory: Trajectory) -> Float[Array, " time"]:
+        """The part of each tick in the loss."""
         squares = (trajectory.outputs - trial.targets) ** 2
         states = squares[:, : -self.effort_size].sum(axis=1)
         efforts = squares[:, -self.effort_size :].sum(axis=1)
-        cost = self.state_cost * states + self.effort_cost * efforts
-        return (trial.weights * cost).sum()
+        return trial.weights * (self.state_cost * states + self.effort_cost * efforts)
 
 
 def _size(starts: Starts) -> int:
