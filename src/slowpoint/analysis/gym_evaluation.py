@@ -20,10 +20,7 @@ class Environment(Protocol):
     """What is used of `gymnasium.Env`; so anything that answers like one will do."""
 
     action_space: Any
-
-    def reset(self, *, seed: int | None = None) -> tuple[Any, dict]:
-        """`(observation, information)`."""
-        ...
+    reset: Callable[..., tuple[Any, dict]]  # (observation, information); takes seed=
 
     def step(self, action: Any, /) -> tuple[Any, Any, bool, bool, dict]:
         """`(observation, reward, terminated, truncated, information)`."""
@@ -73,9 +70,9 @@ def evaluate(
     return Evaluation(returns.astype(float), lengths, ends, seeds)
 
 
-def _episode(agent, environment, seed, limit, read, act) -> tuple[float, int, int]:
-    """`(return, length, index into ENDS)`."""
-    observation, _ = environment.reset(seed=seed)
+def _episode(agent, environment, number, limit, read, act) -> tuple[float, int, int]:
+    """`(return, length, index into ENDS)` of the episode with this number."""
+    observation, _ = environment.reset(seed=number)
     state, total, length = jnp.asarray(agent.initial), 0.0, 0
     while length < limit:
         state, output = _tick(agent, state, _checked(read(observation), agent))
