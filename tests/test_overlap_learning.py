@@ -13,6 +13,7 @@ from hypothesis import given, settings, strategies as st
 from slowpoint.core.precision import float64
 from slowpoint.core.rollout import rollout
 from slowpoint.theory.congruence import Flow, GradientDescent, HeavyBall, NormalisedDescent
+from slowpoint.theory.filter_start import THETA_1
 from slowpoint.theory.latent import Latent
 from slowpoint.theory.overlap_learning import Direct, learn, OverlapFlow, sensitivity
 from slowpoint.theory.overlaps import (
@@ -29,10 +30,6 @@ from slowpoint.theory.overlaps import (
 )
 
 NONE = np.zeros(0)
-THETA = rank_one(
-    zm=0.0519266068, zu=0.0164264289, vm=0.0809961227, vu=0.0642671040, mu=0.0757668554,
-    zv=0.0124665781,
-)  # fmt: skip
 
 
 class Task(eqx.Module):
@@ -139,7 +136,7 @@ def filter_loss(sigma, key, decay=0.2, dt=0.05, time=400):
 
 @pytest.fixture(scope="module")
 def filtered():
-    return learn(filter_loss, THETA, eta=5e-3, steps=1000, every=100)
+    return learn(filter_loss, THETA_1, eta=5e-3, steps=1000, every=100)
 
 
 def test_losses_of_the_impulse_filter(filtered):
@@ -268,10 +265,10 @@ def test_each_step_and_each_member_draws_its_own_noise():
 
 def test_no_step_is_no_change():
     for rule in (GradientDescent(), Flow()):
-        history = learn(filter_loss, THETA, rule, eta=0.1, steps=0)
+        history = learn(filter_loss, THETA_1, rule, eta=0.1, steps=0)
         assert history.losses == pytest.approx([2.4301507], rel=1e-6)
         assert history.epochs.tolist() == [0]
-        assert np.array_equal(history.final, THETA)
+        assert np.array_equal(history.final, THETA_1)
 
 
 def test_a_loss_that_explodes_is_a_value():
@@ -281,7 +278,7 @@ def test_a_loss_that_explodes_is_a_value():
 
 def test_float32_around_it_does_not_matter():
     """Overlaps given as JAX arrays of single precision are followed in double."""
-    history = learn(filter_loss, jnp.asarray(THETA), eta=5e-3, steps=3)
+    history = learn(filter_loss, jnp.asarray(THETA_1), eta=5e-3, steps=3)
     assert history.overlaps.dtype == history.losses.dtype == np.float64
 
 
@@ -335,4 +332,4 @@ def test_overlaps_of_another_network_are_refused():
         learn(filter_loss, np.eye(5), eta=0.1, steps=1)
     with pytest.raises(ValueError, match="no network"):
         learn(filter_loss, rank_one(zm=1.2), eta=0.1, steps=1)
-    assert realise(THETA, 4).shape == (4, 4)
+    assert realise(THETA_1, 4).shape == (4, 4)

@@ -12,6 +12,7 @@ import pytest
 from slowpoint.core.precision import float64
 from slowpoint.core.rollout import rollout
 from slowpoint.theory.congruence import Flow
+from slowpoint.theory.filter_start import THETA_1, THETA_2
 from slowpoint.theory.latent import Latent
 from slowpoint.theory.overlap_learning import learn
 from slowpoint.theory.overlaps import as_network, Dims, rank_one, realise
@@ -20,9 +21,6 @@ from slowpoint.theory.tangent import curvatures, label_noise_loss, ntk, speed
 TIME, DT, SD = 400, 0.05, 0.1
 IMPULSE = np.eye(TIME, 1) / DT
 TARGET = np.exp(-0.2 * DT * np.linspace(0, TIME, TIME))
-COMMON = dict(zm=0.0519266068, zu=0.0164264289, vm=0.0809961227, vu=0.0642671040)
-THETA_1 = rank_one(**COMMON, mu=0.0757668554, zv=0.0124665781)
-THETA_2 = rank_one(**COMMON, mu=0.8, zv=0.0124665781, uu=2.048)
 INVISIBLE = [Dims().names.index(name) for name in ("mu", "zv", "mm", "uu", "vv", "zz")]
 
 

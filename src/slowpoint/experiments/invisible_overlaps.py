@@ -33,23 +33,13 @@ from slowpoint.core.wrap import Noisy
 from slowpoint.plots.style import grid
 from slowpoint.plots.two_networks import two_answers, two_learners
 from slowpoint.tasks.filter import Filter
+from slowpoint.theory.filter_start import DRAWN, THETA_1, THETA_2
 from slowpoint.theory.network_learning import learn_network, NetworkHistory, OfOverlaps
 from slowpoint.theory.overlap_learning import learn
 from slowpoint.theory.overlaps import as_network, Dims, rank_one, realise
 
-SHARED = {  # the function, and what reads: theta_1 but for uu and mu
-    "zm": 0.0519266068,
-    "zu": 0.0164264289,
-    "vm": 0.0809961227,
-    "vu": 0.0642671040,
-    "zv": 0.0124665781,
-}
-NETWORKS = {
-    "A": rank_one(**SHARED, mu=0.0757668554),  # theta_1
-    "B": rank_one(**SHARED, mu=0.8, uu=2.048),  # theta_2
-    "mu alone": rank_one(**SHARED, mu=0.8),
-}
-OTHER = rank_one(**(SHARED | {"zv": 0.8}), mu=0.0757668554, vv=1.5, zz=2.0)  # A, G_A changed
+NETWORKS = {"A": THETA_1, "B": THETA_2, "mu alone": rank_one(**(DRAWN | {"mu": 0.8}))}
+OTHER = rank_one(**(DRAWN | {"zv": 0.8}), vv=1.5, zz=2.0)  # A, G_A changed
 EVERY = 100  # epochs from record to record
 LOOK = 300  # the epoch at which their answers are compared
 

@@ -36,22 +36,15 @@ from slowpoint.core.settings import Settings as Base
 from slowpoint.plots.along import along
 from slowpoint.plots.style import row
 from slowpoint.theory.congruence import Flow
+from slowpoint.theory.filter_start import THETA_1
 from slowpoint.theory.overlap_learning import learn, OverlapFlow
-from slowpoint.theory.overlaps import Dims, is_realisable, rank_one
+from slowpoint.theory.overlaps import Dims, is_realisable
 
 C = 0.2  # the target is exp(-C t)
 GAP = 2 / (1 + C)  # g: its overlap with exp(-t), times 2
 LEVELS = np.array([1 / (2 * C), 1 / (2 * C) - GAP**2 / 2, 0.0])
 NAMES = ("silent", "feed-forward", "solved")
 LEAVES = 2 * (1 - C) / (1 + C) ** 3  # lambda, where small weights meet the second level
-START = rank_one(  # the paper's scale: four random vectors of 500 numbers
-    zm=0.0519266068,
-    zu=0.0164264289,
-    vm=0.0809961227,
-    vu=0.0642671040,
-    mu=0.0757668554,
-    zv=0.0124665781,
-)
 SIDE = np.array([0, 1, 1, 0])  # m and z; u and v
 APART = (SIDE[:, None] == SIDE).astype(float)  # keeps overlaps within a side
 ETA = 0.05  # time of a step
@@ -61,7 +54,7 @@ ZERO = 1e-6  # of the fastest rate at a point: a rate below it is none
 
 class Settings(Base):
     scales: tuple[float, ...] = pydantic.Field(
-        default=(1.0, 1e-2, 1e-4, 1e-6), min_length=3, description="of START, falling"
+        default=(1.0, 1e-2, 1e-4, 1e-6), min_length=3, description="of THETA_1, falling"
     )
     networks: int = pydantic.Field(default=64, ge=8, description="random ones that learn")
     steps: int = pydantic.Field(default=500, ge=400, description="of 0.05")
@@ -71,7 +64,7 @@ QUICK = Settings(networks=16)
 
 
 class Paths(Result):
-    """Learning from START times each scale."""
+    """Learning from THETA_1 times each scale."""
 
     scale: Float[np.ndarray, " start"]
     time: Float[np.ndarray, " step"]  # eta * steps
@@ -92,13 +85,13 @@ def run(settings: Settings) -> Results:
     scales = np.array(settings.scales)
     whole, noise = networks(settings)
     apart = whole * APART
-    starts = np.concatenate([scales[:, None, None] * START, whole, apart])
+    starts = np.concatenate([scales[:, None, None] * THETA_1, whole, apart])
     history = learn(filter_loss, starts, Flow(), eta=ETA, steps=settings.steps, every=1)
     few = len(scales)
     paths = Paths(scales, ETA * history.epochs, history.losses[:few])
     ends = history.final[few:] + noise  # so that there is something to find
     slow = history.overlaps[few - 1, slowest(paths)]
-    guesses = np.array([*ends, *whole, slow, np.zeros_like(START)])
+    guesses = np.array([*ends, *whole, slow, np.zeros_like(THETA_1)])
     with float64():
         flow = OverlapFlow(filter_loss, Dims().size)
     # along a manifold Newton's equations are singular
@@ -110,7 +103,7 @@ def networks(settings: Settings):
     """Overlaps of random networks of 40 units, and noise to put their ends off the manifold."""
     chance = generator(jr.key(settings.seed))
     columns = chance.standard_normal((settings.networks, 40, Dims().size))
-    noise = 0.01 * chance.standard_normal((2 * settings.networks, *START.shape))
+    noise = 0.01 * chance.standard_normal((2 * settings.networks, *THETA_1.shape))
     return columns.swapaxes(1, 2) @ columns / 40, noise + noise.swapaxes(1, 2)
 
 
@@ -136,7 +129,7 @@ def falls(paths: Paths) -> Float[np.ndarray, "start 2"]:
 
 def matrices(points: FixedPoints) -> Float[np.ndarray, "point 4 4"]:
     """Sigma of each point."""
-    half = np.zeros((len(points), *START.shape))
+    half = np.zeros((len(points), *THETA_1.shape))
     half[:, *UPPER] = points.states
     return half + np.triu(half, 1).swapaxes(1, 2)
 

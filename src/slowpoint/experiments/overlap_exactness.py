@@ -34,6 +34,7 @@ from slowpoint.core.settings import Settings as Base
 from slowpoint.plots.style import row
 from slowpoint.plots.sweep import against
 from slowpoint.theory import congruence
+from slowpoint.theory.filter_start import THETA_1
 from slowpoint.theory.latent import Latent
 from slowpoint.theory.overlap_learning import learn, OverlapFlow
 from slowpoint.theory.overlaps import (
@@ -42,13 +43,10 @@ from slowpoint.theory.overlaps import (
     Dims,
     matrix,
     overlaps,
-    rank_one,
     vector,
 )
 
 DT = 0.05
-NAMED = {"zm": 0.0519266068, "zu": 0.0164264289, "vm": 0.0809961227, "vu": 0.0642671040}
-THETA = rank_one(**NAMED, mu=0.0757668554, zv=0.0124665781)  # theta_1: a draw of 500 units
 COARSE, HORIZON, FINE = 1e-2, 10.0, 10  # beside the flow: eta, eta x updates, RK steps per eta
 Target = Literal["filter", "oscillator", "mixture"]
 Sizes = tuple[tuple[int, int, int, int, Target], ...]
@@ -166,7 +164,7 @@ class Table(Result):
 
 
 class Limit(Result):
-    """The impulse filter from theta_1. Errors are relative, the largest on the way."""
+    """The impulse filter from THETA_1. Errors are relative, the largest on the way."""
 
     flow: float  # of the flow, against a fine integration
     etas: Float[np.ndarray, " rate"]
@@ -255,11 +253,11 @@ def _train(rule: Chosen, asked: Asked, first, dims: Dims, *, eta: float, steps: 
 def _limit() -> Limit:
     loss = Reduced(_asked("filter", Dims(), 400, np.random.default_rng()), Dims())
     records, factors = round(HORIZON / COARSE), (1, 2, 4)
-    flow = learn(loss, THETA, congruence.Flow(), eta=COARSE, steps=records, every=1).overlaps
-    found = (learn(loss, THETA, eta=COARSE / n, steps=records * n, every=n) for n in factors)
+    flow = learn(loss, THETA_1, congruence.Flow(), eta=COARSE, steps=records, every=1).overlaps
+    found = (learn(loss, THETA_1, eta=COARSE / n, steps=records * n, every=n) for n in factors)
     gaps = np.array([_apart(descent.overlaps, flow) for descent in found])
-    known = RungeKutta(OverlapFlow(loss, len(THETA)), COARSE / FINE)  # of Sigma itself
-    path = rollout(known, vector(THETA), np.zeros((records * FINE, 0))).states
+    known = RungeKutta(OverlapFlow(loss, len(THETA_1)), COARSE / FINE)  # of Sigma itself
+    path = rollout(known, vector(THETA_1), np.zeros((records * FINE, 0))).states
     known = np.asarray(jax.vmap(matrix)(path[FINE - 1 :: FINE]))
     return Limit(_apart(flow[1:], known), COARSE / np.array(factors), gaps)
 

@@ -32,19 +32,12 @@ from slowpoint.plots.epochs import over_epochs
 from slowpoint.plots.style import grid
 from slowpoint.tasks.filter import Filter
 from slowpoint.theory.congruence import GradientDescent
+from slowpoint.theory.filter_start import THETA_1
 from slowpoint.theory.network_learning import apart, learn_network, OfOverlaps
 from slowpoint.theory.overlap_learning import Direct, learn, OverlapFlow
-from slowpoint.theory.overlaps import as_network, Dims, matrix, rank_one, realise, vector
+from slowpoint.theory.overlaps import as_network, Dims, matrix, realise, vector
 
-START = rank_one(  # theta_1: one draw of four vectors of 500 numbers, as the paper draws them
-    zm=0.0519266068,
-    zu=0.0164264289,
-    vm=0.0809961227,
-    vu=0.0642671040,
-    mu=0.0757668554,
-    zv=0.0124665781,
-)
-# Losses from START, and half of the last digit that we know of each
+# Losses from THETA_1, and half of the last digit that we know of each
 KNOWN = {
     0: (2.4301507, 5e-8),
     100: (1.1874242, 5e-8),
@@ -67,7 +60,7 @@ QUICK = Settings(units=100, draws=16)
 
 
 class Paths(Result):
-    """From START, each of WAYS."""
+    """From THETA_1, each of WAYS."""
 
     losses: Float[np.ndarray, "way step"]  # before each step, and after the last
     epochs: Int[np.ndarray, " record"]
@@ -92,11 +85,11 @@ def run(settings: Settings) -> Results:
     task, (epochs, eta) = Filter(), (settings.epochs, settings.eta)
     loss = OfOverlaps(task.mark, dt=task.dt)
     with float64():
-        network = as_network(realise(START, settings.units, frame), Dims(), task.dt)
+        network = as_network(realise(THETA_1, settings.units, frame), Dims(), task.dt)
     optimiser = optax.sgd(eta * settings.units)
     whole = learn_network(task.mark, network, optimiser, updates=epochs, every=10, key=descent)
-    exact = learn(loss, START, eta=eta, steps=epochs, every=10)
-    direct = learn(loss, START, Direct(), eta=eta, steps=epochs, every=10)
+    exact = learn(loss, THETA_1, eta=eta, steps=epochs, every=10)
+    direct = learn(loss, THETA_1, Direct(), eta=eta, steps=epochs, every=10)
     euler, euler_losses = _euler(loss, eta, epochs)
     paths = Paths(
         np.array([whole.losses, exact.losses, euler_losses, direct.losses]),
@@ -122,7 +115,7 @@ def _euler(loss: OfOverlaps, eta: float, steps: int):
         return sigmas, jax.lax.map(lambda sigma: loss(sigma, None), sigmas)
 
     with float64():
-        return tuple(map(np.asarray, move(vector(START))))
+        return tuple(map(np.asarray, move(vector(THETA_1))))
 
 
 def drawn(settings: Settings, key: PRNGKeyArray) -> Float[np.ndarray, "draw 4 4"]:

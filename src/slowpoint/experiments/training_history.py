@@ -30,21 +30,13 @@ from slowpoint.plots.epochs import over_epochs
 from slowpoint.plots.style import grid
 from slowpoint.theory.column_learning import learn_columns
 from slowpoint.theory.congruence import Flow, GradientDescent
+from slowpoint.theory.filter_start import THETA_2
 from slowpoint.theory.impulse import decaying
 from slowpoint.theory.overlap_learning import learn
-from slowpoint.theory.overlaps import rank_one, realise
+from slowpoint.theory.overlaps import realise
 from slowpoint.theory.phases import Path, Phase, through
 from slowpoint.theory.visibility import balance, functional_coords
 
-START = rank_one(  # the paper's kind of start with a longer u: theta_2
-    zm=0.0519266068,
-    zu=0.0164264289,
-    vm=0.0809961227,
-    vu=0.0642671040,
-    zv=0.0124665781,
-    mu=0.8,
-    uu=2.048,
-)
 INVISIBLE = ([0, 2, 0, 1, 2, 3], [1, 3, 0, 1, 2, 3])  # mu zv mm uu vv zz
 PHASE = 40.0  # eta * epochs of a phase where steps are compared with the flow
 
@@ -130,10 +122,10 @@ def run(settings: Settings) -> Results:
     last = Phase(a, settings.noisy, settings.noisy_eta)
     plan = [Phase(a, settings.first, eta), next_b, next_a, next_b, last]
     equal = [Phase(loss, settings.adam_updates, eta) for loss in (a, b, a, b, a)]
-    descent = through(plan, START, every=settings.every)
+    descent = through(plan, THETA_2, every=settings.every)
     return Results(
         descent,
-        through(equal, START, every=settings.every),
+        through(equal, THETA_2, every=settings.every),
         _noise(settings, descent, noise),
         _steps(settings, descent.after(0)),
         _adam(settings, frames),
@@ -172,7 +164,7 @@ def _steps(settings: Settings, start: Sigma) -> Steps:
 def _adam(settings: Settings, key: PRNGKeyArray) -> Adam:
     first, then = jr.split(key)
     keys = jr.split(first, settings.frames)
-    start = np.stack([realise(START, settings.units, one) for one in keys])
+    start = np.stack([realise(THETA_2, settings.units, one) for one in keys])
     a, b = decaying(settings.rate_a), decaying(settings.rate_b)
     after_b, control = (
         learn_columns(
