@@ -63,11 +63,10 @@ def stability_window(s_zm: Number, s_vu: Number) -> Window:
         pair = np.sqrt((2 - s_vu) ** 2 + 4 * s_zm)
         other = np.sqrt((2 + s_vu) ** 2 + 4 * (2 + 2 * s_vu - s_zm))
     middle = -s_vu * (1 - s_zm)  # p where the last coefficient of chi is 0
-    low = [middle - 1, (s_zm - 4) * (1 + s_vu), middle + (2 + s_vu - pair) / 2]
-    low.append(middle - (2 + s_vu + other) / 2)
-    high = [middle + 1, -s_zm * (1 - s_vu), middle + (2 + s_vu + pair) / 2]
-    high.append(middle - (2 + s_vu - other) / 2)
-    low, high = np.max(low, axis=0), np.min(high, axis=0)
+    # the last two, |a0^2 - 1| > |a0 a2 - a1| opened up, contain |a0| < 1: their sum is a0^2 < 1
+    sides = middle + (2 + s_vu) / 2, middle - (2 + s_vu) / 2
+    low = np.max([(s_zm - 4) * (1 + s_vu), sides[0] - pair / 2, sides[1] - other / 2], axis=0)
+    high = np.min([-s_zm * (1 - s_vu), sides[0] + pair / 2, sides[1] + other / 2], axis=0)
     exists = np.asarray(low < high)
     return Window(np.where(exists, low, np.nan), np.where(exists, high, np.nan), exists)
 
