@@ -14,42 +14,17 @@ from slowpoint.cells.linear import Linear
 from slowpoint.core.closed_loop import ClosedLoop
 from slowpoint.core.precision import float64
 from slowpoint.core.rollout import rollout, Trajectory
-from slowpoint.core.system import Flow
 from slowpoint.learning.descend import descend
 from slowpoint.learning.given_trials import GivenTrials
 from slowpoint.tasks.track import Track
+from slowpoint.worlds.plane import Plane
 
 
-class Masses(Flow):
-    """Unit masses on `axes` lines: forces in, positions out. State `[positions, speeds]`."""
-
-    axes: int = eqx.field(static=True, default=2)
-    dt: float = eqx.field(static=True, default=0.1)
-
-    @property
-    def state_size(self):
-        return 2 * self.axes
-
-    @property
-    def input_size(self):
-        return self.axes
-
-    @property
-    def output_size(self):
-        return self.axes
-
-    def velocity(self, x, u):
-        return jnp.concatenate([x[self.axes :], u])
-
-    def output(self, x):
-        return x[: self.axes]
-
-
-def follower(axes=2, units=12, dt=0.1, readout=0.3):
-    """A linear network in an agent-first loop with the masses."""
-    agent = Linear.random(units, 2 * axes, axes, gain=0.4, dt=dt, key=jr.key(0))
+def follower(readout=0.3):
+    """A linear network that moves a mass in the plane, answering first; nothing is clamped."""
+    agent = Linear.random(12, 4, 2, gain=0.4, dt=0.1, key=jr.key(0))
     agent = eqx.tree_at(lambda a: a.readout, agent, readout * agent.readout)
-    return ClosedLoop(Masses(axes, dt), agent, first="agent")
+    return ClosedLoop(Plane(dt=0.1), agent, first="agent")
 
 
 def test_the_point_moves_as_on_paper():
@@ -76,7 +51,7 @@ def test_the_loss_compares_where_the_plant_is_next_with_where_the_point_is_now()
         x, total = np.zeros(loop.state_size), 0.0
         for r in np.asarray(trial.inputs):
             x = np.asarray(loop.step(jnp.asarray(x), jnp.asarray(r)))
-            total += ((x[:2] - r) ** 2).sum()
+            total += ((x[[0, 2]] - r) ** 2).sum()
     assert loss == pytest.approx(0.1 / 20 * total, rel=1e-12)
 
 
