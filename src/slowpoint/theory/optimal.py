@@ -8,9 +8,9 @@ causal controller, linear or not, does better than `lqg_bound`.
 """
 
 import contextlib
+import functools
 from collections.abc import Callable
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -170,8 +170,8 @@ def best_rank_one(
         late_plant, scales = jax.tree.map(jnp.asarray, scaled)
 
         def both(theta: Theta):
-            found = _both(jnp.asarray(theta), late_plant, scales, steps, size)
-            return np.asarray(found[0]), np.asarray(found[1])
+            value, slope = _both(theta, late_plant, scales, steps, size)
+            return np.asarray(value), np.asarray(slope)
 
         theta = _search(both, units)
         value, slope = both(theta)
@@ -190,8 +190,8 @@ def _loss(theta, plant, scales, steps: int, counted: int) -> Float[Array, ""]:
     )
 
 
-@eqx.filter_jit
-def _both(theta, plant, scales, steps, counted):
+@functools.partial(jax.jit, static_argnames=("steps", "counted"))
+def _both(theta, plant, scales, steps: int, counted: int):
     """`(loss, gradient)`."""
     loss = lambda theta: _loss(theta, plant, scales, steps, counted)
     return jax.value_and_grad(loss)(theta)
