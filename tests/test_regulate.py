@@ -8,6 +8,7 @@ import jax.random as jr
 import numpy as np
 import optax
 import pytest
+from test_contracts import check_system
 
 from slowpoint.cells.linear import Linear
 from slowpoint.core.closed_loop import ClosedLoop
@@ -63,6 +64,11 @@ def test_each_tick_shows_the_state_it_begins_with_and_the_effort_that_moves_it(f
     assert np.allclose(run, np.hstack([states, efforts[:, None]]), rtol=1e-12)
     assert np.allclose(narrow, np.stack([states[:, 0], efforts], axis=1), rtol=1e-12)
     assert (efforts[0] == 0) == (first == "world")
+
+
+@pytest.mark.parametrize(("first", "shows"), [("world", "state"), ("agent", "output")])
+def test_a_loop_that_shows_its_effort_is_a_system(first, shows):
+    check_system(WithEffort(loop_of(*map(np.float32, weights()), first), shows))
 
 
 @pytest.mark.parametrize(

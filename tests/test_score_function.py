@@ -11,6 +11,7 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 from scipy.stats import norm
+from test_contracts import check_system
 
 from slowpoint.cells.linear import Linear
 from slowpoint.core.closed_loop import ClosedLoop
@@ -129,6 +130,10 @@ def test_episodes_are_compared_with_the_others():
     )
     assert np.allclose(one, other, rtol=1e-2, atol=1e-2)
     assert np.linalg.norm(one) > 0.1
+
+
+def test_an_explored_world_is_a_system():
+    check_system(Explored(DoubleIntegrator(1.0), 0.3))
 
 
 def test_without_noise_the_explored_world_is_the_world():
