@@ -29,10 +29,10 @@ Known = tuple[Matrix, Matrix, Matrix]  # a Plant in NumPy
 Theta = Float[np.ndarray, "3"]  # s_zm, p, s_vu: all that behaviour depends on
 FLAT = 1e-9  # a gradient below it, per unit of loss, is zero
 FAR = 1e3  # overlaps beyond it, in units of the plant's, are on their way to infinity
-_GAINS = np.array([0, -0.02, 0.02, -0.1, 0.1, -0.5, 0.5, -1.5, 1.5, -3, 3])
-_MEMORIES = np.array([0, -0.5, 0.5, -1.0])
+_GAINS = np.array([0, -0.02, 0.02, -0.1, 0.1, -0.5, 0.5, -1.5, 1.5])
+_MEMORIES = np.array([0, -0.5, 0.5])
 GRID = np.stack(np.meshgrid(_GAINS, _GAINS, _MEMORIES, indexing="ij"), -1).reshape(-1, 3)
-BEST = [0, 5, 20, 60]  # the places, by loss, of the points of the grid that are followed
+BEST = [0, 5, 20]  # the places, by loss, of the points of the grid that are followed
 
 
 class Regulator(Result):
