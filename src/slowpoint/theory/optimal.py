@@ -175,12 +175,12 @@ def best_rank_one(
 
         theta = _search(both, units)
         value, slope = both(theta)
-    overlaps, slope = np.insert(theta, 2, 1.0), float(np.linalg.norm(slope))
-    found = slope <= FLAT * value and bool(np.max(np.abs(theta / units)) < FAR)
+    overlaps, flat = np.insert(theta, 2, 1.0), np.linalg.norm(slope * units) <= FLAT * value
+    found = bool(flat and np.max(np.abs(theta / units)) < FAR)
     matrix = np.asarray(effective_matrix(overlaps, late))
     radius = float(np.abs(np.linalg.eigvals(matrix)).max())
     gain = _gain(overlaps, late, size, steps)
-    return RankOne(overlaps, float(value), slope, gain, radius, bool(found))
+    return RankOne(overlaps, float(value), float(np.linalg.norm(slope)), gain, radius, found)
 
 
 def _loss(theta, plant, scales, steps: int, counted: int) -> Float[Array, ""]:
