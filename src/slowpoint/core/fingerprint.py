@@ -7,11 +7,9 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from slowpoint.core.system import System
 
-
-def fingerprint(system: System) -> str:
-    """Equal for systems of one structure with equal numbers, on any machine."""
+def fingerprint(system: eqx.Module) -> str:
+    """Equal for systems (or whatever holds them) of one structure with equal numbers."""
     digest = hashlib.sha256()
     leaves, structure = jax.tree.flatten(system)
     digest.update(_words(str(structure)).encode())
