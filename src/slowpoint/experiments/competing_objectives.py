@@ -107,7 +107,7 @@ def loss_over(steps: int) -> eqx.Partial:
     return eqx.Partial(expected_loss, steps=steps, variance=VARIANCE)
 
 
-def plateau_of(paths: list[Overlaps]) -> Plateau:
+def plateau_of(paths: list[Float[np.ndarray, "_ 4"]]) -> Plateau:
     """How the two objectives pull along paths of overlaps, and how good L_inf is."""
     network = np.repeat(np.arange(len(paths)), [len(path) for path in paths])
     overlaps = np.concatenate(paths)
