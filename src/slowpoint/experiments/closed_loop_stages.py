@@ -22,7 +22,7 @@ import jax.random as jr
 import numpy as np
 import optax
 import pydantic
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Float, Int, PRNGKeyArray
 
 from slowpoint.analysis.stages import find_stages
 from slowpoint.cells.low_rank import LowRank
@@ -113,7 +113,7 @@ def loop(columns: Float[np.ndarray, "unit 4"]) -> WithEffort:
     return WithEffort(ClosedLoop(DoubleIntegrator(), network))
 
 
-def learns(system: Any) -> tuple[Array, Array, Array]:
+def learns(system: Any) -> tuple[Any, Any, Any]:
     """u, v and z; m stays."""
     agent = system.loop.agent
     return agent.left, agent.right, agent.readout

@@ -16,7 +16,8 @@ def clip(largest: float = 1.0) -> optax.GradientTransformation:
 
     def shorten(updates, params):
         del params
-        share = jnp.minimum(1.0, largest / (optax.global_norm(updates) + 1e-6))
+        norm = jnp.sqrt(sum(jnp.sum(update**2) for update in jax.tree.leaves(updates)))
+        share = jnp.minimum(1.0, largest / (norm + 1e-6))
         return jax.tree.map(lambda update: share * update, updates)
 
     return optax.stateless(shorten)
