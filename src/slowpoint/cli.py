@@ -61,6 +61,14 @@ Rank = Annotated[
     int | None, typer.Option(min=1, help="At which a full recurrent matrix is cut.")
 ]
 Eta = Annotated[float, typer.Option(help="Learning rate; columns move by eta N gradients.")]
+Checkpoints = Annotated[
+    pathlib.Path, typer.Argument(metavar="DIR", help="The folder given as checkpoint=DIR.")
+]
+Looks = Annotated[
+    pathlib.Path | None,
+    typer.Option(metavar="DIR", help="Where report.html goes (runs/ and the folder's name)."),
+]
+Replicate = Annotated[int, typer.Option(min=0, help="Of an ensemble.")]
 Steps = Annotated[int, typer.Option(min=1, help="Updates of learning.")]
 
 app = typer.Typer(
@@ -187,6 +195,22 @@ def compare(
 
         plan = Plan(eta=eta, steps=steps)
         page, lines = compare_files(a, b, asked, folder, key=jr.key(seed), rank=rank, plan=plan)
+    for line in lines:
+        typer.echo(line)
+    typer.echo(page)
+
+
+@app.command()
+def monitor(training: Checkpoints, replicate: Replicate = 0, out: Looks = None) -> None:
+    """Which stage is a training in a closed loop in? It may still run.
+
+    Loss, spectra, gains and stages go to a page; the training is only read.
+    """
+    folder = out or RUNS / f"{training.resolve().name}_monitor"
+    with in_plain_words("monitor", training, "--out", folder):
+        from slowpoint.report.monitor import monitor
+
+        page, lines = monitor(training, folder, replicate=replicate)
     for line in lines:
         typer.echo(line)
     typer.echo(page)

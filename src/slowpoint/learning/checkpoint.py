@@ -72,7 +72,7 @@ class Keeper:
         """Write, unless the file is that far already."""
         if run.done != self.written[0]:
             about = np.array(json.dumps({"format": FORMAT, "identity": self.identity}))
-            arrays = {name: np.asarray(_plain(leaf)) for name, leaf in _named(run)}
+            arrays = {name: np.asarray(_plain(leaf)) for name, leaf in named(run)}
             with replacing(self.checkpoint.path) as beside, beside.open("wb") as file:
                 np.savez(file, allow_pickle=False, about=about, **arrays)
         self.written = (run.done, time.monotonic())
@@ -83,27 +83,44 @@ def read(path: pathlib.Path, like: Run, identity: dict[str, Any]) -> Run:
 
     Raises ValueError when it is not the run of `identity`, or not a checkpoint at all.
     """
-    try:
-        file = np.load(path, allow_pickle=False)
-        about = json.loads(str(file["about"]))
-        theirs, there = about["format"], about["identity"]
-    except (zipfile.BadZipFile, KeyError, EOFError, IndexError, ValueError):
-        raise ValueError(
-            f"{path} is no checkpoint of a training. Move it away, or give another folder."
-        ) from None
+    file, about = opened(path)
     with file:
-        refuse_another(path, theirs, there, identity)
-        leaves = [_as(file[name], leaf) for name, leaf in _named(like)]
+        refuse_another(path, about["format"], about["identity"], identity)
+        leaves = [_as(file[name], leaf) for name, leaf in named(like)]
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
-def refuse_another(path: pathlib.Path, version: int, there: dict, here: dict) -> None:
-    """Raise ValueError, with the first thing that differs, unless both identities agree."""
+def opened(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
+    """`(file, about)`: the arrays of a file of a training, and what it says about itself.
+
+    They stay as they are, although the training may put another file in its place. Raises
+    ValueError when it is no such file.
+    """
+    try:
+        file = np.load(path, allow_pickle=False)
+        about = json.loads(str(file["about"]))
+        whole = {"format", "identity"} <= set(about)
+    except (zipfile.BadZipFile, KeyError, EOFError, IndexError, TypeError, ValueError):
+        whole = False
+    if not whole:
+        raise ValueError(
+            f"{path} is no checkpoint of a training. Move it away, or give another folder."
+        )
+    return file, about
+
+
+def refuse_newer(path: pathlib.Path, version: int) -> None:
+    """Raise ValueError when a later version than this one wrote the file."""
     if version > FORMAT:
         raise ValueError(
             f"{path} has format {version}, this version reads up to {FORMAT}. "
             "Type: pip install --upgrade slowpoint"
         )
+
+
+def refuse_another(path: pathlib.Path, version: int, there: dict, here: dict) -> None:
+    """Raise ValueError, with the first thing that differs, unless both identities agree."""
+    refuse_newer(path, version)
     for name, ours in here.items():
         if (theirs := there.get(name)) != ours:
             seen = f": {theirs} there, {ours} here" if len(f"{theirs}{ours}") < 100 else ""
@@ -127,7 +144,7 @@ def identify(
     return {
         "updates": updates,
         "snapshots": looks.tolist(),
-        "sizes": {name: list(np.shape(leaf)) for name, leaf in _named(run.state.weights)},
+        "sizes": {name: list(np.shape(leaf)) for name, leaf in named(run.state.weights)},
         "key": _digest(jr.key_data(keys)),
         "first weights": _digest(run.state.weights),
         "stages or their numbers": [[until, _digest(rule.loss)] for until, rule in rules],
@@ -149,7 +166,7 @@ def _digest(tree: Any) -> str:
     return digest.hexdigest()[:16]
 
 
-def _named(tree: Any) -> list[tuple[str, Any]]:
+def named(tree: Any) -> list[tuple[str, Any]]:
     """`(path, leaf)` of all leaves."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return [(jax.tree_util.keystr(path, simple=True, separator="."), a) for path, a in leaves]

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from slowpoint.learning.checkpoint import Checkpoint, identify, Keeper
 from slowpoint.learning.curriculum import Stages, stages
 from slowpoint.learning.grid import Grid, Linear
+from slowpoint.learning.reopen import leave_model
 from slowpoint.learning.run import Run
 from slowpoint.learning.trainable import split
 from slowpoint.learning.training import Interrupted, Training
@@ -51,7 +52,8 @@ def descend(
     `trainable` picks the part that learns, e.g. `lambda model: model.recurrent`; by default all
     arrays of floats, but never the world of a ClosedLoop.
     `checkpoint`: a folder, or Checkpoint(folder, seconds). The same call made again goes on
-    from there, also after a kill, and ends with the same numbers (on a CPU to the bit).
+    from there, also after a kill, and ends with the same numbers (on a CPU to the bit). What it
+    has learned can be read meanwhile: slowpoint.learning.reopen.
 
     Ctrl-C raises Interrupted (a KeyboardInterrupt) whose `training` holds what was done; with a
     checkpoint that is written first. Raises ValueError on a checkpoint of another run.
@@ -70,6 +72,7 @@ def descend(
         how = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
         keeper = Keeper(how, identify(run, rules, keys, looks))
         run = keeper.open(run)
+        leave_model(keeper, model, rules[-1][1].loss, jr.fold_in(keys.ravel()[0], updates))
     try:
         for run in stretches(run, rules, keys, looks):  # noqa: B020
             if keeper:
