@@ -66,6 +66,7 @@ def test_a_loop_is_stable_from_after_the_last_epoch_that_is_not():
 
 # ---------------------------------------------------------------- tracking
 
+TASK = tracking.TASK
 SMALL = tracking.Settings(networks=1, units=6, epochs=200, every=50, copied=3)
 
 
@@ -97,21 +98,11 @@ def test_only_what_recurs_and_is_read_learns(loop):
     np.testing.assert_allclose(whole[:4], training.losses[::50], rtol=1e-4)
 
 
-def test_a_frequency_is_learned_at_the_record_from_which_its_error_stays_low():
-    epochs = 10 * np.arange(30)
-    errors = np.full((30, 4), 2.0)
-    errors[7:, 0] = 1.0
-    errors[9:13, 1] = 1.0  # not for long enough
-    errors[20:, 1] = 1.0
-    errors[2:, 2] = 1.0  # not before epoch 50
-    assert tracking.learned_at(errors, epochs).tolist() == [70, 200, 50, -1]
-
-
 def loops(**changed):
     """Two networks, five records, one of them without the last frequency."""
     losses = np.array([[9.0, 0.8, 0.82, 0.6, 0.3], [9.0, 0.81, 0.6, 0.36, 0.14]])
     known = {
-        "omegas": tracking.TASK.omegas,
+        "omegas": TASK.omegas,
         "epochs": 1000 * np.arange(5),
         "losses": losses,
         "errors": np.ones((2, 5, 4)),
@@ -123,15 +114,6 @@ def loops(**changed):
         "radius": np.full(2, 0.98),
     }
     return tracking.Loops(**known | changed)
-
-
-def test_a_plateau_is_the_loss_between_two_frequencies():
-    known = [[0.8, 0.45, np.nan], [0.705, 0.48, np.nan]]
-    np.testing.assert_allclose(tracking.plateaus(loops()), known, rtol=1e-14)
-
-
-def test_a_loss_is_refined_a_while_after_the_last_frequency():
-    np.testing.assert_array_equal(tracking.refined(loops()), [np.nan, 0.14])
 
 
 def verdicts(some, results):
@@ -149,20 +131,6 @@ def test_networks_out_of_order_fail_their_claim():
     assert verdicts(tracking._of_order, loops(learned=skipped))[says] == "fails"
 
 
-def test_an_eigenvalue_is_looked_for_near_its_frequency(loop):
-    """A recurrence that turns at w2, and one at no frequency."""
-    turn = np.zeros((6, 6), np.float32)
-    omega = tracking.TASK.omegas[1]
-    turn[:2, :2] = [[0.9, -omega], [omega, 0.9]]
-    turn[3, 3] = 5.0
-    training = tracking.taught(loop, SMALL, jr.key(0))
-    where = lambda one: one.snapshots.agent.recurrent
-    training = eqx.tree_at(where, training, jnp.stack([0 * turn] * 2 + [turn] * 3))
-    found = tracking._modes(training, np.array([-1, 0, 150, -1]))
-    assert found[1] == pytest.approx(0.9 + 1j * omega, rel=1e-6)
-    assert np.isnan(found[[0, 2, 3]]).all()  # not learned, and learned too late to look
-
-
 def test_the_response_is_that_of_a_long_sinusoid(loop):
     """A controller by hand: units that forget in 1 step and in 2 give place and speed."""
     w, m, z = np.zeros((6, 6)), np.zeros((6, 4)), np.zeros((2, 6))
@@ -176,7 +144,7 @@ def test_the_response_is_that_of_a_long_sinusoid(loop):
     response, radius = tracking._response(damped)
     assert radius < 0.91
     when = 0.1 * np.arange(1000)
-    for (frequency, axis), known in zip(tracking.TASK.components, response):
+    for (frequency, axis), known in zip(TASK.components, response):
         turns = 2 * np.pi * frequency * when
         reference = np.zeros((1000, 2), np.float32)
         reference[:, axis] = np.cos(turns)
@@ -192,7 +160,7 @@ def test_a_student_that_is_its_teacher_has_no_loss(loop):
     other = tracking.network(jr.key(9), SMALL)
     alone = loss.each(other)
     assert alone.shape == (8,)
-    trial = jax.tree.map(lambda a: a[3], tracking.TASK.every())
+    trial = jax.tree.map(lambda a: a[3], TASK.every())
     path = rollout(loop, trial.start, trial.inputs).states
     before = jnp.concatenate([jnp.zeros((1, path.shape[1])), path[:-1]])
     inputs = jnp.concatenate([before[:, [0, 2]], trial.inputs], axis=1)
@@ -201,24 +169,21 @@ def test_a_student_that_is_its_teacher_has_no_loss(loop):
     assert float(alone[3]) == pytest.approx(float(expected), rel=1e-4)
 
 
-def test_a_student_is_judged_in_the_loop(loop):
-    """Before it learns it has its own loss there; in the end it is nearer to its teacher."""
-    found = tracking._student(loop.agent, loop, SMALL, jr.key(0))
+def test_students_are_judged_in_the_loop(loop):
+    """Before it learns a copy of its teacher has its loss."""
+    training = tracking.taught(loop, SMALL, jr.key(0))
+    agent = training.system.agent
+    found = tracking._students([agent], [training], SMALL, jr.key(0))
     assert found.epochs.tolist() == [0, 1, 2, 3]
-    own = 0.1 * float(tracking.TASK.frequency_errors(tracking.tracked().each(loop)).sum())
-    assert found.imitation[0] == 0
-    assert found.deployed[0] == pytest.approx(own, rel=1e-5)
-    none = tracking.Settings(copied=0)
-    assert not len(tracking._student(loop.agent, loop, none, jr.key(0)).epochs)
+    own = 0.1 * float(TASK.frequency_errors(tracking.tracked().each(training.system)).sum())
+    assert found.imitation[0, 0] == 0
+    assert found.deployed[0, 0] == pytest.approx(own, rel=1e-5)
+    none = tracking._students([agent] * 2, [], tracking.Settings(copied=0), jr.key(0))
+    assert none.deployed.shape == (2, 0)
 
 
 def test_a_student_that_never_gets_worse_fails_its_claim():
-    flat = tracking.Student(np.arange(4), np.ones(4), np.full(4, 0.5))
-    claims = tracking._of_student(flat, 0.5)
-    peak, early, late, end = claims[:4]
-    assert [c.verdict("full") for c in (peak, early, late, end)] == [
-        "fails",
-        "fails",
-        "holds",
-        "holds",
-    ]
+    flat = tracking.Students(np.arange(4), np.ones((2, 4)), np.full((2, 4), 0.5))
+    claims = tracking._of_students(flat, np.array([0.5, 0.52]))
+    found = [claim.verdict("full") for claim in claims[:4]]
+    assert found == ["fails", "fails", "holds", "holds"]
