@@ -69,6 +69,9 @@ Looks = Annotated[
     typer.Option(metavar="DIR", help="Where report.html goes (runs/ and the folder's name)."),
 ]
 Replicate = Annotated[int, typer.Option(min=0, help="Of an ensemble.")]
+Border = Annotated[
+    float | None, typer.Option(help="Stage 1 ends when the push is below (-0.015 at T = 50).")
+]
 Steps = Annotated[int, typer.Option(min=1, help="Updates of learning.")]
 
 app = typer.Typer(
@@ -201,7 +204,9 @@ def compare(
 
 
 @app.command()
-def monitor(training: Checkpoints, replicate: Replicate = 0, out: Looks = None) -> None:
+def monitor(
+    training: Checkpoints, replicate: Replicate = 0, border: Border = None, out: Looks = None
+) -> None:
     """Which stage is a training in a closed loop in? It may still run.
 
     Loss, spectra, gains and stages go to a page; the training is only read.
@@ -210,7 +215,7 @@ def monitor(training: Checkpoints, replicate: Replicate = 0, out: Looks = None) 
     with in_plain_words("monitor", training, "--out", folder):
         from slowpoint.report.monitor import monitor
 
-        page, lines = monitor(training, folder, replicate=replicate)
+        page, lines = monitor(training, folder, replicate=replicate, border=border)
     for line in lines:
         typer.echo(line)
     typer.echo(page)

@@ -51,7 +51,10 @@ def radius_along(ax: Axes, history: LoopHistory) -> Axes:
 
 
 def eigenvalue_plane(ax: Axes, history: LoopHistory) -> Axes:
-    """Paths of eigenvalues, dark to bright; hollow where they begin, filled where they are."""
+    """Paths of eigenvalues, dark to bright; hollow where they begin, filled where they are.
+
+    The window shows where the largest one has been; smaller ones may lie outside.
+    """
     turn = np.linspace(0, 2 * np.pi, 200)
     ax.plot(np.cos(turn), np.sin(turn), color="black", lw=0.8)
     far = np.nan_to_num(np.abs(history.eigenvalues)).max(axis=0) > NEAR
@@ -62,21 +65,20 @@ def eigenvalue_plane(ax: Axes, history: LoopHistory) -> Axes:
             ax.plot([one.real, other.real], [one.imag, other.imag], color=colour, lw=0.8)
     ax.plot(paths[0].real, paths[0].imag, "o", ms=3, mfc="white", mec=PATH, mew=0.8)
     ax.plot(paths[-1].real, paths[-1].imag, "o", ms=3.5, color=STABLE)
-    reach = 1.08 * min(2.0, max(1.0, np.nan_to_num(np.abs(paths)).max(initial=1.0)))
-    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+    reach = 1.3 * np.clip(np.nanmax(np.abs(history.decisive - 1), initial=0.0), 0.02, 2.0)
+    ax.set(xlim=(1 - 1.6 * reach, 1 + 0.4 * reach), ylim=(-reach, reach), aspect="equal")
     ax.set(xlabel="Re eigenvalue", ylabel="Im eigenvalue")
     return ax
 
 
 def gains_along(ax: Axes, history: LoopHistory) -> Axes:
-    """The entries of the effective gain K, each over its largest size after stage 1."""
+    """The entries of the effective gain K, each over its largest size."""
     stages_behind(ax, history)
     ax.axhline(0, color="black", lw=0.8)
     rows = history.gain.reshape(len(history.updates), -1)
     colours = colormaps["viridis"](np.linspace(0, 0.9, rows.shape[1]))
     states = history.gain.shape[2]
-    late = rows[history.stage >= min(2, history.stage.max())]
-    sizes = np.nan_to_num(np.abs(late)).max(axis=0, initial=0)
+    sizes = np.nan_to_num(np.abs(rows)).max(axis=0, initial=0)
     for i, (row, colour) in enumerate(zip(rows.T, colours)):
         label = f"k{i // states + 1}{i % states + 1} / {sizes[i]:.2g}"
         scaled = row / sizes[i] if sizes[i] > 0 else row

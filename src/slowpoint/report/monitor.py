@@ -29,12 +29,14 @@ def monitor(
     *,
     model: Any = None,
     replicate: int = 0,
+    border: float | None = None,
 ) -> tuple[pathlib.Path, list[str]]:
     """Look at the training of a ClosedLoop whose checkpoint is in `folder`; it may still run.
 
     `out` gets `history.npz` (a LoopHistory), `figure.png` and the page `report.html`. Returns
     the page and what to say on a terminal. `model`: as for `reopen`; `replicate`: of an
-    ensemble. Raises ValueError and FileNotFoundError as `reopen` and `loop_history` do.
+    ensemble; `border`: as for `loop_history`. Raises ValueError and FileNotFoundError as these
+    two do.
     """
     refuse_the_training(folder, out)
     with float64():
@@ -42,7 +44,7 @@ def monitor(
         training, many = opened.training, opened.training.stopped.ndim > 0
         if many:
             training = training.replicate(_within(replicate, len(training.stopped)))
-        history = loop_history(training, opened.trials)
+        history = loop_history(training, opened.trials, border=border)
     lines = [verdict(history), *said(history, opened), *doubts(history, opened)]
     if many:
         lines.append(f"Of {len(opened.training.stopped)} replicates this is {replicate}.")
@@ -80,7 +82,7 @@ def write_monitor(
     caption = (
         "Shaded: the stages; dotted and dashed lines: their borders. Upper left: the loss "
         "before each update. Upper right: the largest |eigenvalue| of the joint step at the "
-        "goal, stable below the line. Lower left: the paths of the eigenvalues and the unit "
+        "goal, stable below the line. Lower left: the paths of the eigenvalues near the unit "
         "circle, hollow at the first snapshot, filled at the last. Lower right: the effective "
         "gain, each entry over its largest size."
     )
@@ -141,7 +143,13 @@ def said(history: LoopHistory, opened: Reopened) -> list[str]:
     if len(losses):
         found.append(f"Loss {losses[0]:.4g} at first, {np.median(some):.4g} lately.")
     for name, border in (("1", history.first_end), ("2", history.second_end)):
-        if border < 0:
+        if border < 0 and name == "1" and history.second_end >= 0:
+            found.append(
+                "It became stable although it pushes back little: push "
+                f"{history.push[-1]:.2g}, border of stage 1 {history.border:.2g}. To count a "
+                f"weaker push type --border {history.push[-1] / 2:.1g}"
+            )
+        elif border < 0:
             found.append(f"Stage {name} has not ended.")
         elif border == history.updates[0]:
             found.append(f"Stage {name} was over before the first snapshot.")
