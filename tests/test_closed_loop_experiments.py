@@ -1,5 +1,7 @@
 """Do the experiments on loops measure what they say?"""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -25,7 +27,8 @@ RATE, SMALL = 1e-2, stages.Settings(networks=3, theory=4, epochs=50, batch=100, 
 
 def shortened(updates, largest):
     optimiser = clip(largest)
-    return optimiser.update(updates, optimiser.init(updates))[0]
+    found: Any = optimiser.update(updates, optimiser.init(updates))[0]
+    return found
 
 
 def test_a_long_gradient_keeps_its_direction_and_a_short_one_stays():
@@ -46,7 +49,7 @@ def test_the_clip_is_that_of_pytorch_just_below_the_largest_norm():
 
 
 def test_a_clip_that_is_not_above_zero_is_refused():
-    with pytest.raises(ValueError, match="largest=0.0"):
+    with pytest.raises(ValueError, match=r"largest=0\.0"):
         clip(0.0)
 
 
@@ -166,7 +169,7 @@ def agents():
 
 
 def test_deployment_is_the_mean_over_the_starts_and_the_sum_over_time(agents):
-    starts = jnp.array([[0.5, -0.2], [0.1, 0.3], [-1.0, 0.0]])
+    starts = np.array([[0.5, -0.2], [0.1, 0.3], [-1.0, 0.0]])
     losses, gains = versus.deploy(agents, starts)
     at = lambda k: jax.tree.map(lambda a: a[k], agents)
     for k in range(3):
@@ -178,7 +181,7 @@ def test_deployment_is_the_mean_over_the_starts_and_the_sum_over_time(agents):
         np.testing.assert_allclose(losses[k], total, rtol=1e-5)
     # a silent agent: the free mass, x_t = x + t v
     t, free = np.arange(versus.STEPS), 0.0
-    for x, v in np.asarray(starts, float):
+    for x, v in starts:
         free += (((x + t * v) ** 2).sum() + versus.STEPS * v**2) / 3
     np.testing.assert_allclose(losses[0], free, rtol=1e-5)
     np.testing.assert_allclose(gains[0], 0, atol=1e-7)
