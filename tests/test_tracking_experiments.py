@@ -76,6 +76,11 @@ def loop():
     return ClosedLoop(tracking.WORLD, agent, first="agent")
 
 
+@pytest.fixture(scope="module")
+def training(loop):
+    return tracking.taught(loop, SMALL, jr.key(0))
+
+
 def test_networks_begin_as_in_the_paper():
     net = tracking.network(jr.key(1), tracking.Settings(units=400))
     assert float(jnp.std(net.recurrent)) * 20 == pytest.approx(0.2, rel=0.02)
@@ -85,8 +90,7 @@ def test_networks_begin_as_in_the_paper():
     assert (net.input_size, net.output_size, net.dt) == (4, 2, 0.1)
 
 
-def test_only_what_recurs_and_is_read_learns(loop):
-    training = tracking.taught(loop, SMALL, jr.key(0))
+def test_only_what_recurs_and_is_read_learns(loop, training):
     first, last = loop.agent, training.system.agent
     for name, learns in (("recurrent", 1), ("encoder", 0), ("bias", 0), ("readout", 1)):
         moved = float(jnp.abs(getattr(last, name) - getattr(first, name)).max())
@@ -169,9 +173,8 @@ def test_a_student_that_is_its_teacher_has_no_loss(loop):
     assert float(alone[3]) == pytest.approx(float(expected), rel=1e-4)
 
 
-def test_students_are_judged_in_the_loop(loop):
+def test_students_are_judged_in_the_loop(training):
     """Before it learns a copy of its teacher has its loss."""
-    training = tracking.taught(loop, SMALL, jr.key(0))
     agent = training.system.agent
     found = tracking._students([agent], [training], SMALL, jr.key(0))
     assert found.epochs.tolist() == [0, 1, 2, 3]
