@@ -1,0 +1,43 @@
+"""How much is recalled, over the load and over the passes of learning?"""
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+
+from slowpoint.plots.style import PATH
+
+LINES = ("--", ":", "-.")  # of bounds
+
+
+def against_load(
+    ax: Axes,
+    loads: Float[np.ndarray, " load"],
+    rows: dict[str, Float[np.ndarray, "load seed"]],
+    bounds: dict[str, float],
+) -> Axes:
+    """Share recalled over the load: means as lines, seeds as dots, `bounds` as verticals."""
+    colours = colormaps["viridis"](np.linspace(0, 0.85, len(rows)))
+    for (name, shares), colour in zip(rows.items(), colours, strict=True):
+        ax.plot(loads, shares.mean(axis=1), "-", lw=1.2, color=colour, label=name)
+        ax.plot(np.repeat(loads, shares.shape[1]), shares.ravel(), "o", ms=2.5, color=colour)
+    for style, (name, load) in zip(LINES, bounds.items()):
+        ax.axvline(load, ls=style, lw=1, color=PATH, label=name)
+    ax.set(xlabel="load M / N", ylabel="share recalled", ylim=(-0.03, 1.05))
+    ax.legend(fontsize=6)
+    return ax
+
+
+def over_passes(
+    ax: Axes,
+    passes: Int[np.ndarray, " look"],
+    rows: dict[str, Float[np.ndarray, "seed look"]],
+) -> Axes:
+    """Share recalled over the passes, a line per seed."""
+    colours = colormaps["viridis"](np.linspace(0, 0.7, len(rows)))
+    for (name, shares), colour in zip(rows.items(), colours, strict=True):
+        lines = ax.plot(passes, shares.T, "o-", ms=3, lw=1, color=colour)
+        lines[0].set_label(name)
+    ax.set(xscale="log", xlabel="passes", ylabel="share recalled", ylim=(-0.03, 1.05))
+    ax.legend(fontsize=7)
+    return ax
