@@ -59,6 +59,7 @@ def test_a_clip_that_is_not_above_zero_is_refused():
 def test_the_pair_and_the_real_root_are_the_eigenvalues_of_the_loop():
     draw = np.random.default_rng(0)
     overlaps = draw.normal(size=(50, 4)) * [0.0, 0.1, 0.1, 0.3] - [0.03, 0, 0, 0]
+    overlaps[::2, 3] += 2.5  # the real root is the largest
     values = spectrum(effective_matrix(overlaps))
     found = pair(overlaps)
     assert (found[:, 1] > 0).all()
