@@ -7,7 +7,7 @@ expected one: eight references stand for all phases. A student that copies the f
 on what that sees in control, gets much worse in the loop before it gets good.
 
 Paper: Ger and Barak 2025, arXiv:2505.13567, figure 6.
-Takes: 36 s quick, 7 min full
+Takes: 36 s quick, 8 min full
 """
 
 import dataclasses
@@ -51,7 +51,7 @@ class Settings(Base):
     rate: float = pydantic.Field(default=1e-3, gt=0, description="Adam's rate")
     epochs: int = pydantic.Field(default=8000, ge=200, description="in the loop; tens")
     every: int = pydantic.Field(default=10, ge=1, description="epochs between records")
-    copied: int = pydantic.Field(default=3000, ge=0, description="epochs of students; 0: none")
+    copied: int = pydantic.Field(default=6000, ge=0, description="epochs of students; 0: none")
 
 
 QUICK = Settings(networks=1, epochs=3000, copied=0)
