@@ -69,7 +69,7 @@ def modes_after(
 
     `omegas` in rad per unit of time of the units, as in `cells.linear`.
     """
-    found = np.full(len(learned), np.nan + 0j)
+    found = np.full(len(learned), complex(np.nan, np.nan))
     for at, (when, omega) in enumerate(zip(learned, omegas)):
         if 0 <= when <= epochs[-1] - after:
             record = int(np.searchsorted(epochs, when + after))
