@@ -99,14 +99,13 @@ def opened(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
     try:
         file = np.load(path, allow_pickle=False)
         about = json.loads(str(file["about"]))
-        whole = {"format", "identity"} <= set(about)
+        if {"format", "identity"} <= set(about):
+            return file, about
     except (zipfile.BadZipFile, KeyError, EOFError, IndexError, TypeError, ValueError):
-        whole = False
-    if not whole:
-        raise ValueError(
-            f"{path} is no checkpoint of a training. Move it away, or give another folder."
-        )
-    return file, about
+        pass
+    raise ValueError(
+        f"{path} is no checkpoint of a training. Move it away, or give another folder."
+    )
 
 
 def refuse_newer(path: pathlib.Path, version: int) -> None:
