@@ -41,3 +41,15 @@ def over_passes(
     ax.set(xscale="log", xlabel="passes", ylabel="share recalled", ylim=(-0.03, 1.05))
     ax.legend(fontsize=7)
     return ax
+
+
+def by_age(ax: Axes, rows: dict[str, Float[np.ndarray, "network age"]]) -> Axes:
+    """Overlap by age, 0 the youngest: means as lines, networks as dots."""
+    colours = colormaps["viridis"](np.linspace(0, 0.7, len(rows)))
+    for (name, overlaps), colour in zip(rows.items(), colours, strict=True):
+        ages = np.arange(overlaps.shape[1])
+        ax.plot(ages, overlaps.mean(axis=0), "-", lw=1.2, color=colour, label=name)
+        ax.plot(np.tile(ages, len(overlaps)), overlaps.ravel(), "o", ms=1.5, color=colour)
+    ax.set(xlabel="age in the list (0: shown last)", ylabel="overlap", ylim=(-0.1, 1.05))
+    ax.legend(fontsize=7)
+    return ax
