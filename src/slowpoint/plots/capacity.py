@@ -53,3 +53,28 @@ def by_age(ax: Axes, rows: dict[str, Float[np.ndarray, "network age"]]) -> Axes:
     ax.set(xlabel="age in the list (0: shown last)", ylabel="overlap", ylim=(-0.1, 1.05))
     ax.legend(fontsize=7)
     return ax
+
+
+def ends_of_memories(ax: Axes, kinds: dict[str, Float[np.ndarray, " memory"]]) -> Axes:
+    """Counts of the strengths at which memories are lost, by the kind of their end."""
+    bins = np.linspace(0, 1, 21).tolist()
+    colours = colormaps["viridis"](np.linspace(0, 0.7, len(kinds))).tolist()
+    names = list(kinds)
+    ax.hist(list(kinds.values()), bins, stacked=True, color=colours, label=names)
+    ax.set(xlabel="input s at which it is lost", ylabel="memories")
+    ax.legend(fontsize=7)
+    return ax
+
+
+def over_strength(
+    ax: Axes,
+    strengths: Float[np.ndarray, " strength"],
+    shares: Float[np.ndarray, "network strength"],
+) -> Axes:
+    """Share of maps recalled over the strength of the input; dotted: that of training."""
+    ax.plot(strengths, shares.T, "o-", ms=3, lw=1, color="black")
+    ax.axvline(1.0, ls=":", lw=1, color=PATH)
+    ax.set(
+        xlabel="strength of the input", ylabel="recalled from all starts", ylim=(-0.03, 1.05)
+    )
+    return ax
