@@ -140,6 +140,7 @@ def test_what_is_read_stays_whole_when_the_training_writes_on(tmp_path):
         assert all(np.isfinite(file["losses"]))
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_read_back(tmp_path):
     many = eqx.filter_vmap(lambda key: ClosedLoop(DoubleIntegrator(), net(key)))
     loops = WithEffort(many(jr.split(jr.key(0), 2)))
@@ -389,6 +390,7 @@ def test_the_goal_of_a_reach_is_the_posture_that_shows_it():
         assert np.abs(np.asarray(goals.starts - goals.states)[8:, 2:]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_the_joint_step_of_the_arm_is_linearised_where_the_agent_has_settled():
     """Against steps of the loop itself; the arm held still by an agent that is at rest."""
     model = arm_loop()
@@ -407,6 +409,7 @@ def test_the_joint_step_of_the_arm_is_linearised_where_the_agent_has_settled():
     assert np.allclose(look.jacobians[1], np.stack(columns, axis=1), atol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_training_of_the_arm_becomes_a_page(tmp_path):
     task = Reach(steps=20, movement=0.1)
     options = {"updates": 4, "batch": 4, "snapshots": Linear(3)}

@@ -105,6 +105,7 @@ def test_errors_of_the_frequencies_add_up():
     assert 0.1 * errors.sum() == pytest.approx(whole, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_follower_learns():
     task = Track(frequencies=((0.5,), (0.7,)), steps=40)
     loop = follower()
