@@ -1,6 +1,11 @@
 import os
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+# small programs that run once: compiling them well takes longer than running them badly
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+)
 
 import jax
 import pytest

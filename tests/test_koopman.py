@@ -299,6 +299,7 @@ def test_the_network_is_the_one_of_the_paper():
         KoopmanNet.random(2, 5, 3, centre=(1.0,), key=jr.key(0))
 
 
+@pytest.mark.slow
 def test_descent_teaches_an_ensemble():
     equation = Equation(Bistable(), NONE, 1.0)
     samplers = [Gaussian([0.0, 0.0], 0.02), Uniform([-0.5, -0.5], [0.5, 0.5])]

@@ -45,6 +45,7 @@ def two_answers(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_given_weights_are_pushed_across_their_boundary(two_answers):
     settings = experiment.Settings(weights=str(two_answers), directions=6)
     results = experiment.run(settings)
