@@ -174,8 +174,12 @@ def _of_descent(descent: Descent) -> list[Claim]:
         at_least("rate .01: share of steps of s_zm that turn back", turned[usual].min(), 0.95),
         at_most("last rate: step over that of .01, per rate", _fall(step, descent), 1.0),
         at_most(
-            "its plateau over that of .01, in rate x epochs", length[-1] / length[usual][0], 0.5
+            "length of the plateau at a lower rate, over the next higher's, largest",
+            (length[1:] / length[:-1]).max(),
+            1,
+            "full",
         ),
+        reported("plateau of the last rate over that of .01", length[-1] / length[usual][0]),
     ]
     for rate, one, size, share in zip(descent.rates, step, length, turned):
         found += [
@@ -199,11 +203,12 @@ def _of_adam(adam: Adam) -> list[Claim]:
         at_most("its share of steps that turn back", np.median(adam.turned[0]), 0.2),
         at_most("its loss in the end, off the best of rank one", off, 0.01),
         at_least(
-            "without a clip, s_zm > 0 at first: loss in the end, median",
-            np.median(adam.unclipped),
+            "without a clip, s_zm > 0 at first: least loss in the end",
+            adam.unclipped.min(),
             1.0,
+            "full",
         ),
-        reported("least", adam.unclipped.min()),
+        reported("median", np.median(adam.unclipped)),
         reported("largest", adam.unclipped.max()),
     ]
     for rate, ends, losses in zip(adam.rates, adam.stable_from, adam.losses):

@@ -152,7 +152,7 @@ def claims(results: Results) -> list[Claim]:
         at_most("loss of the network, last", paths.losses[0, -1], LEARNED),
         reported("its first", paths.losses[0, 0]),
         equal(f"draws that learn, of {len(draws.losses)}", learned, len(draws.losses)),
-        reported(f"of these by epoch {PAPER}", by_then),
+        equal(f"of these by epoch {PAPER}", by_then, len(draws.losses), "full"),
         at_most("loss of the draws, last, the largest", draws.losses[:, -1].max(), LEARNED),
         at_most("wanted eigenvalue from .6026 + 1.9717i", abs(best - 0.6026 - 1.9717j), 1e-4),
         at_most("eigenvalues of V'U/N from those wanted, the network", ends[0], 1e-3),

@@ -154,7 +154,7 @@ def claims(results: Results) -> list[Claim]:
         reported("length of rows, mean", weights.length[:, -1].mean()),
         equal("no input: targets whose search ends near them", silence.near.sum(), 0),
         at_most("largest overlap of any fixed point with a target", silence.closest.max(), 0.5),
-        reported("networks with stable fixed points", (silence.stable > 0).sum()),
+        equal("networks with stable fixed points", (silence.stable > 0).sum(), 0, "full"),
         at_least("fixed points of a network, the fewest (0 is one)", silence.points.min(), 1),
         at_most("largest residual of a point", silence.residual.max(), 1e-10),
         at_least(
