@@ -25,6 +25,7 @@ from slowpoint.core.fingerprint import fingerprint
 from slowpoint.core.precision import float64, to_numpy, widen
 from slowpoint.core.result import Result
 from slowpoint.learning.grid import Grid, Linear
+from slowpoint.learning.load_bound import warn_above_bound
 from slowpoint.tasks.recall import InputOutputMaps
 
 Weights = Float[Array, "unit unit"]
@@ -156,7 +157,8 @@ def learn_sequence(
     agree in detail on one machine only. `file` (.npz): written every half minute, at the end
     and at Ctrl-C; the same call made again, also with more passes, goes on from there.
 
-    Raises ValueError on sizes that differ, on no pass, and on a file of another run.
+    Warns of more maps than rows of length 1 can hold. Raises ValueError on sizes that differ,
+    on no pass, and on a file of another run.
     """
     if maps.input_size != network.state_size:
         raise ValueError(
@@ -165,6 +167,8 @@ def learn_sequence(
         )
     if passes < 1:
         raise ValueError(f"passes={passes}: give 1 or more.")
+    strength, gain = float(network.strength), float(network.gain)
+    warn_above_bound(len(maps.targets), maps.input_size, strength, gain, how.stop)
     looks = snapshots.updates(passes).tolist()
     done = _begin(network, maps, how, key, shuffled)
     done = done if file is None else _reopened(pathlib.Path(file), done, passes)

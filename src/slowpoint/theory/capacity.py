@@ -10,20 +10,15 @@ Phys. A 21, 257, with a field added; designs that repel from the input and both 
 
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.special import ndtr
+
+from slowpoint.learning.load_bound import (
+    gaussian_excess as gaussian_excess,
+    margin as margin,
+    margin_bound as margin_bound,
+)
 
 Patterns = Float[Array, "_ _"] | Float[np.ndarray, "_ _"]  # (map, unit), checked in words
 Weights = Float[np.ndarray, "unit unit"]
-
-
-def margin(overlap: float = 0.95, gain: float = 4.0) -> float:
-    r"""$\theta = \mathrm{artanh}(m)/\beta$: the field of a unit that rests at m.
-
-    Raises ValueError unless m is in (0, 1) and beta above 0.
-    """
-    if not (0 < overlap < 1 and gain > 0):
-        raise ValueError(f"overlap={overlap}, gain={gain}: give 0 < m < 1 and beta above 0.")
-    return float(np.arctanh(overlap) / gain)
 
 
 def _without_own(weights: np.ndarray) -> Weights:
@@ -131,19 +126,3 @@ def equality_bound(strength=1.0, theta: float = margin(), overlap=0.95) -> float
     $\alpha_{eq} = 1 / (1 + (\gamma^2+\theta^2)/m^2)$.
     """
     return float(1 / (1 + (strength**2 + theta**2) / overlap**2))
-
-
-def gaussian_excess(threshold: float) -> float:
-    r"""$F(k) = (1+k^2)\Phi(k) + k\varphi(k)$: the mean of $\max(k + z, 0)^2$, z standard."""
-    density = np.exp(-(threshold**2) / 2) / np.sqrt(2 * np.pi)
-    return float((1 + threshold**2) * ndtr(threshold) + threshold * density)
-
-
-def margin_bound(strength=1.0, theta: float = margin(), overlap=0.95) -> float:
-    r"""The largest load at rows of length 1 when every field is at least $\theta$ along $\xi$.
-
-    $\alpha_G = 2 / (F((\theta-\gamma)/m) + F((\theta+\gamma)/m))$: the input is along the
-    target at half of the units, and against it at the others.
-    """
-    along, against = ((theta + sign * strength) / overlap for sign in (-1, 1))
-    return 2 / (gaussian_excess(along) + gaussian_excess(against))
