@@ -179,7 +179,7 @@ def _train(settings: Settings, task: Recorded, begin, learn) -> list[Vanilla]:
 
     fall = optax.cosine_decay_schedule(1e-2, settings.updates)
     training = train(
-        jax.vmap(new)(jr.split(begin, settings.networks)),
+        jax.jit(jax.vmap(new))(jr.split(begin, settings.networks)),
         task,
         updates=settings.updates,
         key=jr.split(learn, settings.networks),
