@@ -6,7 +6,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from slowpoint.analysis.spontaneous import spontaneous, variance_share
+from slowpoint.analysis.spontaneous import Spontaneous, spontaneous, variance_share
 from slowpoint.cells.associative import Associative
 from slowpoint.cells.linear import Linear
 from slowpoint.core.system import Map
@@ -173,6 +173,25 @@ def test_random_patterns_are_others_and_the_same_key_the_same_motion():
     np.testing.assert_array_equal(again.overlaps, found.overlaps[..., :3])
     other = spontaneous(net, targets[:3], key=jr.key(8), **options)
     assert not np.allclose(other.size, found.size)
+
+
+def test_the_share_of_one_pattern_is_the_variance_of_its_overlap():
+    net, target = Associative.random(40, key=jr.key(6)), np.ones((1, 40))
+    found = spontaneous(net, target, key=jr.key(9), duration=50.0, warmup=10.0)
+    for overlaps, share in (
+        (found.overlaps, found.share),
+        (found.control, found.control_share),
+    ):
+        np.testing.assert_allclose(share, overlaps[..., 0].var(axis=1) / found.motion**2)
+
+
+def test_the_best_match_may_be_a_target_turned_round():
+    overlaps = np.array([[[0.1, -0.6, 0.3]], [[-0.5, 0.2, 0.4]], [[0.0, 0.0, 0.9]]])
+    one, size = np.ones(3), np.full((3, 1), 0.5)
+    late = np.array([1.0, 1.0, 0.0])  # the last start has come to rest
+    found = Spontaneous(one[:1], overlaps, overlaps, size, one, late, *[one] * 4, "")
+    assert found.visited.tolist() == [True, True, False]
+    np.testing.assert_allclose(found.best, [[1.2], [1.0], [1.8]])
 
 
 def test_bad_input_is_named():
