@@ -23,13 +23,14 @@ def over_bound(
     ratios: Float[np.ndarray, "row load"],
     shares: Float[np.ndarray, "row load seed"],
     names: list[str],
-    ends: Float[np.ndarray, " row"],
+    ends: Float[np.ndarray, " row"] | None = None,
 ) -> Axes:
-    """Shares over the load as a share of a bound: a line a row; dotted at `ends`, another."""
+    """Shares over what is asked in parts of a bound: a line a row; dotted: other bounds."""
     colours = colormaps["viridis"](np.linspace(0, 0.85, len(names)))
-    for at, share, name, end, colour in zip(ratios, shares, names, ends, colours, strict=True):
+    for at, share, name, colour in zip(ratios, shares, names, colours, strict=True):
         ax.plot(at, share.mean(axis=1), "-", lw=1.2, color=colour, label=name)
         ax.plot(np.repeat(at, share.shape[1]), share.ravel(), "o", ms=2.5, color=colour)
+    for end, colour in zip([] if ends is None else ends, colours):
         ax.axvline(end, ls=":", lw=1, color=colour)
     ax.axvline(1.0, ls="--", lw=1, color=PATH)
     ax.legend(fontsize=7)
