@@ -17,7 +17,7 @@ import equinox as eqx
 import jax.random as jr
 import numpy as np
 import pydantic
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Float, Int, PRNGKeyArray
 
 from slowpoint.analysis.capacity import recall
 from slowpoint.analysis.events import FOLD, HOPF
@@ -36,6 +36,7 @@ from slowpoint.tasks.recall import InputOutputMaps
 # share recalled over the strength, known from two networks
 KNOWN = {0.6: 0.02, 0.7: 0.10, 0.8: 0.70, 0.9: 0.97, 1.0: 1.0}
 KNOWN |= {1.1: 1.0, 1.2: 0.90, 1.3: 0.75, 1.4: 0.20, 1.5: 0.03}
+Pattern = Float[np.ndarray, " unit"]
 NONE = -1  # kind of a point that is not lost
 
 
@@ -103,7 +104,7 @@ def _one(settings: Settings, key: PRNGKeyArray):
     return tuple(np.array(part) for part in zip(*rows, strict=True)), np.array(window)
 
 
-def _fate(network: Associative, target: Array, pattern: Array, stretch: float):
+def _fate(network: Associative, target: Pattern, pattern: Pattern, stretch: float):
     """The fields of Fates of one memory."""
     points = fixed_points(network, target[None], hold=pattern)
     if not len(points.stable):
