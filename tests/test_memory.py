@@ -12,7 +12,9 @@ from slowpoint.analysis.class_points import class_slow_points, ClippedAdam
 from slowpoint.analysis.free_path import flip_time
 from slowpoint.analysis.memory import class_centres, names
 from slowpoint.analysis.points import FIXED, NEITHER, SLOW
+from slowpoint.analysis.problem import Problem
 from slowpoint.analysis.retention import retention, wilson
+from slowpoint.analysis.valley import Valley
 from slowpoint.cells.gru import GRU
 from slowpoint.cells.lstm import LSTM
 from slowpoint.core.precision import float64, widen
@@ -275,16 +277,24 @@ def test_a_bent_valley_is_followed_to_its_end_or_to_the_box():
     assert (cut.kinds == SLOW).all()
 
 
+def test_no_step_of_the_descent_goes_up():
+    with float64():
+        problem, method, u = Problem(Bent()), Valley(), jnp.zeros(CLASSES + 1)
+        starts = jnp.asarray(np.random.default_rng(1).uniform(-2, 2, (40, 2)))
+        move = jax.jit(jax.vmap(lambda x: method.step(problem, method.start(x, u)).x))
+        height = jax.vmap(lambda x: problem.q(x, u))
+        before, after = np.asarray(height(starts)), np.asarray(height(move(starts)))
+    assert (after < before).all()
+
+
 def test_the_bottom_is_a_stationary_point_in_the_box_of_a_random_network():
     with float64():
         net = GRU.random(8, 5, 5, reset_after=False, key=jr.key(2))
         net = eqx.tree_at(lambda n: n.recurrent, net, 3 * net.recurrent)
     starts = np.random.default_rng(0).uniform(-1, 1, (6, 8))
     found = class_slow_points(net, TASK, starts)
-    descended = class_slow_points(net, TASK, starts, ClippedAdam(500))
     assert (found.gradients <= 1e-10).all()
     assert (np.abs(found.states) <= 1).all()
-    assert (found.speeds <= descended.speeds + 1e-9).mean() > 0.8
     inside = (found.kinds == SLOW) & (found.at_bound == 0)
     for rates in found.rates[inside]:
         assert np.abs(np.exp(rates) - 1).min() < 1e-7  # an eigenvalue of 1, exactly
@@ -293,9 +303,9 @@ def test_the_bottom_is_a_stationary_point_in_the_box_of_a_random_network():
 def test_only_the_hidden_part_of_an_lstm_is_clipped():
     with float64():
         net = LSTM.random(3, 5, 5, key=jr.key(1))
-    start = np.array([[0.999, -0.999, 0.0, 5.0, -5.0, 0.0]])
+    start = np.array([[1.5, -1.5, 0.0, 5.0, -5.0, 0.0]])
     found = class_slow_points(net, TASK, start, ClippedAdam(1, rate=0.1))
-    assert np.abs(found.states[0, :3]).max() <= 1
+    assert np.abs(found.states[0, :3]).max() == 1
     assert np.abs(found.states[0, 3:5]).min() > 4
     with float64():
         wide, x = widen((net, jnp.asarray(found.states[0])))
