@@ -121,8 +121,11 @@ def run(settings: Settings) -> Results:
     cells = list(itertools.product(*map(range, shape)))
     found = in_processes(functools.partial(_one, settings), cells, settings.processes)
     fields = [np.reshape(part, shape + np.shape(part)[1:]) for part in zip(*found, strict=True)]
-    axes = settings.strengths, settings.loads, settings.passes
-    return Results(Ceiling(*map(np.array, axes), *fields))
+    loads = (
+        np.round(np.array(settings.loads) * settings.units) / settings.units
+    )  # of whole maps
+    strengths, passes = np.array(settings.strengths), np.array(settings.passes)
+    return Results(Ceiling(strengths, loads, passes, *fields))
 
 
 def _one(settings: Settings, cell: tuple[int, ...]):
