@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from slowpoint.analysis.even import even_box, even_normal
+from slowpoint.analysis.methods import Forward
 from slowpoint.analysis.mountain_pass import mountain_pass
 from slowpoint.analysis.referee import DIVERGED, jacobian_at, referee, resolved, TICK
+from slowpoint.analysis.settle import settle
 from slowpoint.core.clock import RungeKutta
 from slowpoint.core.system import Flow
 from slowpoint.core.wrap import Sampled
@@ -184,7 +186,7 @@ class Noted(Flow):
         return x
 
 
-def test_other_states_and_spans_compile_nothing_new():
+def test_other_states_spans_and_speeds_compile_nothing_new():
     judge, hold = judge_of(Noted()), NONE
     near, far = np.full((3, 1), 0.9), np.full((3, 1), -1e-12)
     work = [
@@ -193,6 +195,10 @@ def test_other_states_and_spans_compile_nothing_new():
             lambda: jacobian_at(Noted(), far[0], hold),
         ),
         (lambda: judge(near), lambda: judge(far)),  # spans from 32 on, until it arrives
+        (
+            lambda: settle(Noted(), near, hold, until=Forward(speed=1e-9)),
+            lambda: settle(Noted(), near, hold, until=Forward(speed=1e-8)),
+        ),
     ]
     for first, again in work:
         first()
