@@ -5,6 +5,8 @@ mean overlap with its target is above a threshold at the end. (Kurikawa, Barak a
 Phys. Rev. Research 2, 023307, arXiv:1906.11770; times and threshold are ours.)
 """
 
+import warnings
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -15,9 +17,11 @@ from slowpoint.core.chance import generator
 from slowpoint.core.precision import float64, widen
 from slowpoint.core.result import Result
 from slowpoint.core.system import System
+from slowpoint.learning.plasticity import Plasticity
 from slowpoint.tasks.recall import InputOutputMaps
 
 THRESHOLD = 0.85  # of the mean overlap
+STOP = Plasticity().stop  # of learning, unless it is told otherwise
 STILL = 1e-4  # standard deviation of an overlap in time, below which it has settled
 
 
@@ -33,13 +37,25 @@ class Recall(Result):
         """Whether it stands still: a mean hides a state that circles its target."""
         return self.wobble < STILL
 
-    def recalled(self, threshold: float = THRESHOLD) -> Bool[np.ndarray, "start map"]:
-        """Which maps were recalled; False where numbers were not finite."""
+    def recalled(
+        self, threshold: float = THRESHOLD, stop: float = STOP
+    ) -> Bool[np.ndarray, "start map"]:
+        """Which maps were recalled; False where numbers were not finite.
+
+        A map that learning ended at an overlap of `stop` rests about there: warns of a
+        threshold less than .05 below it.
+        """
+        if threshold > stop - 0.05 + 1e-9:
+            warnings.warn(
+                f"threshold={threshold}, and learning stopped at {stop}: what was learned ends "
+                f"about there. Give a threshold of at most {stop - 0.05:.3g}.",
+                stacklevel=2,
+            )
         return self.overlap > threshold
 
-    def fraction(self, threshold: float = THRESHOLD) -> float:
+    def fraction(self, threshold: float = THRESHOLD, stop: float = STOP) -> float:
         """The share of maps and starts that were recalled."""
-        return float(self.recalled(threshold).mean())
+        return float(self.recalled(threshold, stop).mean())
 
 
 def recall(

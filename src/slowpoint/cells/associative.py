@@ -29,9 +29,9 @@ class Associative(Flow):
     def __check_init__(self):
         if not 0 < self.dt < 1:
             raise ValueError(f"dt={self.dt}: give a step above 0 and below 1, the leak's time.")
-        if not isinstance(self.gain, Array) and not self.gain > 0:
+        if not isinstance(self.gain, Tracer) and not np.all(np.asarray(self.gain) > 0):
             raise ValueError(f"gain={self.gain}: give beta above 0.")
-        if not isinstance(self.strength, Array) and not self.strength >= 0:
+        if not isinstance(self.strength, Tracer) and not np.all(np.asarray(self.strength) >= 0):
             raise ValueError(f"strength={self.strength}: give gamma, 0 or more.")
         if not isinstance(self.recurrent, Tracer) and getattr(self.recurrent, "ndim", 0) == 2:
             own = np.abs(np.diagonal(np.asarray(self.recurrent)))

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from slowpoint.core.trial import Task, Trial, weighted_mse
 
-Patterns = Float[Array, "_ _"] | Float[np.ndarray, "_ _"]  # (map, unit), checked in words
+Patterns = Float[Array, "*_"] | Float[np.ndarray, "*_"]  # (map, unit), checked in words
 
 
 class InputOutputMaps(Task):
@@ -35,12 +35,13 @@ class InputOutputMaps(Task):
     def __check_init__(self):
         if not 1 <= self.counted <= self.steps:
             raise ValueError(f"counted={self.counted} of steps={self.steps}: give 1 to steps.")
-        if any(isinstance(a, Tracer) or a.ndim != 2 for a in (self.targets, self.inputs)):
-            return  # traced, or a stack of tasks
-        if self.targets.shape != self.inputs.shape:
+        if any(isinstance(a, Tracer) for a in (self.targets, self.inputs)):
+            return
+        shape = self.targets.shape
+        if shape != self.inputs.shape or len(shape) != 2:
             raise ValueError(
-                f"targets have shape {self.targets.shape}, inputs {self.inputs.shape}. Give "
-                "both (map, unit)."
+                f"targets have shape {shape}, inputs {self.inputs.shape}. Give both "
+                "(map, unit)."
             )
         targets, inputs = np.asarray(self.targets), np.asarray(self.inputs)
         for name, patterns in (("targets", targets), ("inputs", inputs)):
