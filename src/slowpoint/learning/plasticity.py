@@ -123,8 +123,11 @@ def learn_map(
 
 
 @eqx.filter_jit
-def _one_pass(network, how, targets, inputs, state, order):
-    """All maps in `order`: `(J, state, steps, end overlaps, whether all was finite)`."""
+def _one_pass(network, how, targets, inputs, state, order, good):
+    """All maps in `order`: `(J, state, steps, end overlaps, whether all was finite)`.
+
+    Nothing is kept from a map on after which numbers were not finite, nor unless `good`.
+    """
 
     def show(carry, row):
         recurrent, state, good = carry
@@ -134,7 +137,7 @@ def _one_pass(network, how, targets, inputs, state, order):
         kept = jnp.where(good, learned, recurrent), jnp.where(good, moved, state), good
         return kept, (steps, jnp.mean(targets[row] * moved))
 
-    first = jnp.asarray(network.recurrent), state, jnp.ones((), bool)
+    first = jnp.asarray(network.recurrent), state, good
     (recurrent, state, good), (steps, overlaps) = jax.lax.scan(show, first, order)
     return recurrent, state, steps, overlaps, good
 
@@ -248,7 +251,8 @@ def _show_all(network, maps, how, key, shuffled, looks, done) -> SequentialLearn
         now = widen(done.network(network))
         patterns = jnp.asarray(maps.targets, float), jnp.asarray(maps.inputs, float)
         state = jnp.asarray(done.states[-1])
-        found = to_numpy(_one_pass(now, widen(how), *patterns, state, jnp.asarray(order)))
+        shown = *patterns, state, jnp.asarray(order), jnp.asarray(done.diverged < 0)
+        found = to_numpy(_one_pass(now, widen(how), *shown))
     recurrent, state, steps, overlaps, good = found
     durations, finished = np.empty(count), np.empty(count, bool)
     durations[order], finished[order] = steps * network.dt, overlaps >= how.stop
