@@ -10,6 +10,7 @@ from slowpoint.analysis.spontaneous import Spontaneous, spontaneous, variance_sh
 from slowpoint.cells.associative import Associative
 from slowpoint.cells.linear import Linear
 from slowpoint.core.system import Map
+from slowpoint.experiments import sequential_spontaneous as experiment
 
 CORNERS = np.array([[1.0, 1, 1, 1], [1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]])
 ANGLES = np.linspace(0, 2 * np.pi, 64, endpoint=False)
@@ -206,3 +207,91 @@ def test_bad_input_is_named():
     ):
         with pytest.raises(ValueError, match=says):
             spontaneous(net, targets, key=jr.key(0), **options)
+
+
+# ---------------------------------------------------------------- the experiment
+
+
+def test_shuffled_weights_stay_with_their_unit_and_off_the_diagonal():
+    net = Associative.random(30, key=jr.key(0))
+    mixed = experiment._shuffled(net, jr.key(1))
+    weights, others = np.asarray(net.recurrent), np.asarray(mixed.recurrent)
+    assert not np.diagonal(others).any()
+    np.testing.assert_array_equal(np.sort(weights, axis=1), np.sort(others, axis=1))
+    assert (weights == others).mean() < 0.1
+    moved = [np.argsort(row)[::-1][:3].tolist() for row in others]
+    assert len({tuple(row) for row in moved}) > 20  # each row in its own order
+
+
+def test_measures_are_of_the_starts_that_move_and_stand_in_their_order():
+    overlaps = np.array([[[0.1, -0.4]] * 4, [[0.3, 0.0]] * 4])
+    found = Spontaneous(
+        times=np.arange(4.0),
+        overlaps=overlaps,
+        control=overlaps / 2,
+        size=np.array([[0.5] * 4, [1.0] * 4]),
+        motion=np.array([0.6, 0.0]),
+        late=np.array([0.6, 0.0]),
+        share=np.array([0.7, np.nan]),
+        control_share=np.array([0.2, np.nan]),
+        exponents=np.array([0.3, -0.1]),
+        errors=np.array([0.03, 0.04]),
+        says="",
+    )
+    known = {"exponent": 0.1, "error": 0.025, "share": 0.7, "control share": 0.2}
+    known |= {"cosine": 0.8, "cosine, 99 %": 0.8}
+    known |= {"control cosine": 0.4, "control cosine, 99 %": 0.4, "visited": 1, "motion": 0.3}
+    known |= {"size": 0.75, "largest overlap": 0.4, "still": 1}
+    assert tuple(known) == experiment.MEASURES
+    np.testing.assert_allclose(experiment._measures(found), list(known.values()))
+
+
+@pytest.fixture
+def found():
+    """Two networks, two looks, as the experiment is known to end; and a list of 30 maps."""
+    names = experiment.MEASURES
+    row = dict.fromkeys(names, 0.0) | {"exponent": 0.2, "error": 0.01, "share": 0.6}
+    row |= {"cosine": 0.4, "control cosine": 0.2, "cosine, 99 %": 0.6}
+    row |= {"control cosine, 99 %": 0.3, "visited": 16, "motion": 0.5, "largest overlap": 0.5}
+    learned = np.tile([row[name] for name in names], (2, 2, 1))
+    mixed = learned[:, 0] * (np.array(names) != "share") + 0.2 * (np.array(names) == "share")
+    motion = experiment.Motion(
+        100, 20, np.array([2, 30]), learned, mixed, np.array([30]), learned[:, :1]
+    )
+    bins = np.tile(np.histogram([0.4], experiment.EDGES, density=True)[0], (2, 1))
+    overlaps = np.zeros((2, 2, 5, 20))
+    visits = experiment.Visits(np.arange(5.0), overlaps, experiment.EDGES, bins, bins)
+    return experiment.Results(motion, visits)
+
+
+def test_claims_hold_where_all_is_as_known(found):
+    verdicts = [claim.verdict("full") for claim in experiment.claims(found)]
+    assert "fails" not in verdicts
+    assert verdicts.count("holds") == 13
+    assert experiment.draw(found).axes
+
+
+@pytest.mark.parametrize(
+    ("name", "look", "value", "says"),
+    [
+        ("exponent", 0, -0.1, "before learning"),
+        ("exponent", 1, -0.1, "exponent after 30"),
+        ("share", 1, 0.4, "share of variance"),
+        ("cosine", 1, 0.1, "best cosine over"),
+        ("cosine, 99 %", 1, 0.1, "99 %"),
+        ("visited", 1, 14, "best matches"),
+        ("largest overlap", 0, 0.7, "largest overlap at any time"),
+        ("largest overlap", 1, 0.9, "nothing is recalled"),
+        ("motion", 1, 0.6, "motion after 30 over"),
+    ],
+)
+def test_a_network_that_does_otherwise_fails_its_claim(found, name, look, value, says):
+    found.motion.learned[1, look, experiment.MEASURES.index(name)] = value
+    failed = [c.says for c in experiment.claims(found) if c.verdict("full") == "fails"]
+    assert any(says in line for line in failed)
+
+
+def test_a_lean_of_shuffled_weights_fails_its_claim(found):
+    found.motion.shuffled[0, experiment.MEASURES.index("share")] = 0.5
+    failed = [c.says for c in experiment.claims(found) if c.verdict("full") == "fails"]
+    assert failed == ["share with shuffled weights, the most"]
