@@ -117,6 +117,7 @@ def test_the_network_of_the_columns_is_the_loop_of_their_overlaps():
     )
 
 
+@pytest.mark.slow
 def test_both_kinds_begin_with_the_same_networks_and_learn_alike():
     found = stages.run(SMALL)
     np.testing.assert_allclose(

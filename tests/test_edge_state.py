@@ -106,6 +106,7 @@ def test_ends_where_the_slope_vanishes_do_not_set_the_tick(start):
     assert np.abs(edge.state).max() < 1e-10
 
 
+@pytest.mark.slow
 def test_an_amplifying_detour_does_not_lead_astray():
     a, b = np.array([-1.0, 1.0, 0.0, -2.0]), np.array([0.7, 0.0, 5.0, 2.0])
     edge = edge_state(NonnormalBistable(), a, b)
@@ -113,6 +114,7 @@ def test_an_amplifying_detour_does_not_lead_astray():
     assert np.allclose(edge.left, [1, 0, 0, 0], atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_edge_on_the_face_of_the_gut(gut_face):
     world, e, c, saddle = gut_face
     edge = edge_state(world, e, c)
@@ -123,6 +125,7 @@ def test_the_edge_on_the_face_of_the_gut(gut_face):
     assert np.allclose(edge.rates[:2].real, [0.0768924, -0.15197], atol=5e-6)
 
 
+@pytest.mark.slow
 def test_both_clocks_have_one_edge_at_different_rates(coarse_net):
     low, high = -np.ones(3), np.ones(3)
     flow, steps = (edge_state(coarse_net, low, high, clock=c) for c in ("flow", "map"))
@@ -264,6 +267,7 @@ def test_a_held_input_is_asked_for_and_counted(coarse_net):
                 ask(driven, -np.ones(3), hold=wrong)
 
 
+@pytest.mark.slow
 def test_the_hold_moves_the_edge(coarse_net):
     driven = eqx.tree_at(lambda n: n.encoder, coarse_net, jnp.ones((3, 1)))
     pair, hold = (-np.ones(3), np.ones(3)), np.array([0.05])

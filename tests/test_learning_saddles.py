@@ -62,6 +62,7 @@ def test_what_no_network_has_is_left_out():
     assert len(saddles.of_networks(found)) == 0
 
 
+@pytest.mark.slow
 def test_claims_hold_from_other_networks():
     settings = saddles.Settings(networks=8, steps=400, seed=3)
     results = saddles.run(settings)

@@ -173,6 +173,7 @@ def test_at_a_gaussian_the_closed_equations_are_exact(phi):
     assert apart[0] > 10 * apart[1]
 
 
+@pytest.mark.slow
 def test_training_leaves_the_gaussian_and_the_closed_equations_behind():
     """To second order in time at most at first, so twice the time is more than twice the error;
     and no finer nodes help."""

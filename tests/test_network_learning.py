@@ -39,6 +39,7 @@ def network(units=9, sigma=SIGMA):
         return as_network(realise(sigma, units), Dims(), DT)
 
 
+@pytest.mark.slow
 def test_the_mark_is_the_mean_over_all_steps_that_count():
     """Trials differ in how many do, so it is not the mean of the trials' own marks."""
     asked, trials = batch(), to_numpy(batch().trials)
@@ -66,6 +67,7 @@ def test_a_linear_network_learns_as_its_overlaps_do():
     assert found.losses[-1] < 0.9 * found.losses[0]
 
 
+@pytest.mark.slow
 def test_velocities_of_finite_networks_err_with_the_root_of_their_size():
     """A linear one does not err at all."""
     with float64():

@@ -68,6 +68,7 @@ def test_the_gauge_moves_visible_overlaps_and_no_function():
     assert functional(sigma) == pytest.approx(known)
 
 
+@pytest.mark.slow
 def test_tasks_are_those_of_the_paper():
     a, b, c = pools(Settings(pool=3, batch=4), jr.key(0))
     for pool in (a, b, c):
@@ -90,6 +91,7 @@ def marks(pool, sigmas):
     return jax.vmap(lambda sigma: pool(sigma, jr.key(3)))(jnp.asarray(sigmas))
 
 
+@pytest.mark.slow
 def test_twins_start_alike_and_go_apart(results):
     twins = results.twins
     path, taught = twins.overlaps, twins.taught
@@ -106,6 +108,7 @@ def test_twins_start_alike_and_go_apart(results):
     assert np.linalg.eigvalsh(path).min() > 0
 
 
+@pytest.mark.slow
 def test_phases_teach_what_they_say(results):
     """A and B each do their own better; C falls, both in what it gives and in the path."""
     path, losses = results.twins.overlaps, results.twins.losses
@@ -116,6 +119,7 @@ def test_phases_teach_what_they_say(results):
     assert np.all(losses[:, :, -1] < losses[:, :, 4])
 
 
+@pytest.mark.slow
 def test_the_gaps_are_distances(results):
     last = results.twins.overlaps[:, :, -1]
     changed = last[:, 1] - last[:, 0]

@@ -138,6 +138,7 @@ def test_clocks_ask_for_different_pushes(coarse_net):
     assert np.linalg.norm(one.vector - two.vector) > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["from C", "from E, two genera added", "from E, two kept"])
 def test_abundances_stay_and_cross(gut_face, case):
     world, e, c, saddle = gut_face
