@@ -82,6 +82,14 @@ def test_points_that_move_are_followed_and_their_parents_named():
     assert found.ratio(np.array([1, 2])) == pytest.approx(known)
 
 
+def test_each_snapshot_begins_where_the_next_one_ended():
+    """From 2, where the point is at last, the nearest place at first would be 2.2."""
+    places = [[-2.0, -1.0, 2.2, 0.4], [-2.0, -1.0, 2.2, 0.9], [-2.0, -1.0, 2.9, 1.5], END]
+    four = np.full(4, 4)
+    found = track_back(wells(*places), TASK, np.array(END)[:, None], four, ToTheBottom())
+    np.testing.assert_allclose(found.states[3, :, 0], [0.4, 0.9, 1.5, 2.0], atol=1e-9)
+
+
 def test_a_class_not_yet_taught_is_no_parent():
     """Without that rule the point of class 3 would be its own parent."""
     found = track_back(wells(*[END] * 5), TASK, np.array(END)[:, None], TAUGHT, ToTheBottom())
