@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from slowpoint.analysis.methods import free_part, Hessian
+from slowpoint.analysis.methods import free_part
 from slowpoint.analysis.problem import Problem, RADIUS, rounding
+from slowpoint.analysis.valley import Valley
 from slowpoint.core.precision import widen
 from slowpoint.core.system import System
 
@@ -146,7 +147,7 @@ def sink(
     branch: Branch, x: Float[Array, " state"], value: Float[Array, ""]
 ) -> Float[Array, " state"]:
     """The bottom of the valley of q that `x` lies in; exactly a root where there is one."""
-    method, problem = Hessian(), branch.problem(value)
+    method, problem = Valley(), branch.problem(value)
 
     def going(lane):
         return ~lane.done & (lane.steps < method.max_steps)

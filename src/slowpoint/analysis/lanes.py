@@ -42,7 +42,7 @@ def run_lanes(
     lanes = _begin_all(method, guesses, holds)
     end = time.monotonic() + (np.inf if seconds is None else seconds)
     while len(active) and time.monotonic() < end:
-        for piece, count in buckets(active, guesses.shape[1]):
+        for piece, count in buckets(active, guesses.shape[1], method.width):
             moved = _host(_advance(method, problem, _rows(lanes, piece)))
             _write(lanes, piece[:count], moved)
         active = active[~lanes.done[active] & (lanes.steps[active] < method.max_steps)]
@@ -51,7 +51,7 @@ def run_lanes(
 
 def _begin_all(method: Method, guesses: np.ndarray, holds: np.ndarray) -> Lane:
     parts = []
-    for piece, count in buckets(np.arange(len(guesses)), guesses.shape[1]):
+    for piece, count in buckets(np.arange(len(guesses)), guesses.shape[1], method.width):
         begun = _begin(method, jnp.asarray(guesses[piece]), jnp.asarray(holds[piece]))
         parts.append(jax.tree.map(lambda a, count=count: a[:count], _host(begun)))
     return jax.tree.map(lambda *a: np.concatenate(a), *parts)

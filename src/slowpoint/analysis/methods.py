@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from slowpoint.analysis.problem import Problem, rounding
 from slowpoint.core.system import System
 
+WIDE = 256
 HALVINGS = 2.0 ** -np.arange(10)  # step lengths tried at once
 
 
@@ -33,6 +34,7 @@ class Method(eqx.Module):
     max_steps: eqx.AbstractVar[int]
     via: eqx.AbstractVar[System | None]  # solve this System instead: its points are the same
     block: eqx.AbstractVar[int]  # steps between two looks at which lanes are done
+    width: eqx.AbstractVar[int]  # lanes moved at once: few where a step is dear
     double: eqx.AbstractVar[bool]
 
     @abc.abstractmethod
@@ -82,6 +84,7 @@ class Newton(Method):
     via: System | None = None
     avoid: Float[Array, "known state"] | None = None
     block: int = 4
+    width: int = WIDE
     double: bool = True
 
     def remember(self, x):
@@ -125,6 +128,7 @@ class LevenbergMarquardt(Method):
     max_steps: int = 96
     via: System | None = None
     block: int = 4
+    width: int = WIDE
     double: bool = True
 
     def remember(self, x):
@@ -149,43 +153,6 @@ class LevenbergMarquardt(Method):
         return x, damping, stuck | (problem.q(x, u) <= floor(len(x)))
 
 
-class Hessian(Method):
-    """Newton on q itself, with its full Hessian: for slow points, where r does not vanish.
-
-    At such a point J^T J is singular (Jr has the left null vector r), the Hessian is not.
-    Eigenvalues enter by their size, so every step descends; coordinates held by the box wait.
-    """
-
-    max_steps: int = 60
-    via: System | None = None
-    longest: float = 0.5
-    block: int = 4
-    double: bool = True
-
-    def remember(self, x):
-        return ()
-
-    def move(self, problem, lane):
-        x, u = lane.x, lane.u
-        gradient, bend = jax.grad(problem.q)(x, u), jax.hessian(problem.q)(x, u)
-        held = problem.at_bound(x, u, gradient)
-        free = jnp.where(held, 0.0, gradient)
-        values, vectors = jnp.linalg.eigh(free_part(bend, held))
-        p = -vectors @ ((vectors.T @ free) / jnp.maximum(jnp.abs(values), 1e-9))
-        p = jnp.where(held, 0.0, p)
-        p = p * jnp.minimum(1.0, self.longest / jnp.maximum(jnp.linalg.norm(p), 1e-300))
-        merit = lambda x: problem.q(x, u)
-        moved, found = search_line(problem, merit, x, u, p)
-        # at the bottom q is flat to rounding, its gradient is not yet
-        last = problem.project(x + p, u)
-        slope = jax.grad(problem.q)(last, u)
-        after = jnp.linalg.norm(jnp.where(problem.at_bound(last, u, slope), 0.0, slope))
-        before = jnp.linalg.norm(free)
-        flat = ~found & (after < before)
-        x = jnp.where(found, moved, jnp.where(flat, last, x))
-        return x, (), (~found & ~flat) | (before <= 1e-15)
-
-
 def free_part(bend, held):
     """The Hessian among coordinates that may move; the others keep a row of the identity."""
     free = ~held
@@ -203,6 +170,7 @@ class Adam(Method):
     rate: float = 0.01
     decay: float = 0.95
     block: int = 1000
+    width: int = WIDE
     double: bool = False
 
     def remember(self, x):
@@ -232,6 +200,7 @@ class Forward(Method):
     via: System | None = None
     speed: float | Float[Array, ""] = 1e-9  # per unit time
     block: int = 100
+    width: int = WIDE
     double: bool = True
 
     def remember(self, x):

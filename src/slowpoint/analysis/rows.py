@@ -13,14 +13,14 @@ def largest_batch(n: int) -> int:
     return int(min(256, max(1, 2**24 // n**2)))
 
 
-def buckets(index: np.ndarray, n: int) -> list[tuple[np.ndarray, int]]:
+def buckets(index: np.ndarray, n: int, most: int = 256) -> list[tuple[np.ndarray, int]]:
     """`index` in pieces of two sizes: `(piece, how many of it count)`.
 
-    A piece is as large as memory allows, or an eighth of that for what is left over; the last
-    is filled up with its last entry.
+    A piece is as large as memory and `most` allow, or an eighth of that for what is left over;
+    the last is filled up with its last entry.
     """
-    large = largest_batch(n)
-    small = max(1, large // 8)
+    large = min(most, largest_batch(n))
+    small = max(min(4, large), large // 8)
     whole = len(index) - len(index) % large
     if len(index) - whole > large // 2:
         whole = len(index)  # one large piece costs less than many small ones

@@ -14,10 +14,11 @@ from jaxtyping import Array, Float
 
 from slowpoint.analysis.certificates import certify
 from slowpoint.analysis.lanes import run_lanes
-from slowpoint.analysis.methods import free_part, Hessian, Method
+from slowpoint.analysis.methods import free_part, Method
 from slowpoint.analysis.points import FIXED, FixedPoints, in_order, NEITHER, SLOW
 from slowpoint.analysis.problem import evaluate, Problem, project, rounding, slopes, steepness
 from slowpoint.analysis.rows import over_rows
+from slowpoint.analysis.valley import Valley
 from slowpoint.core.precision import float64, widen
 from slowpoint.core.system import System
 
@@ -91,7 +92,7 @@ def _arrive(
         return x, steps
     residuals, *_ = evaluate(problem, x, u)
     moving = np.flatnonzero(~(residuals < rounding(x.shape[1])))
-    slow = run_lanes(Hessian(), problem, x[moving], u[moving], seconds=seconds)
+    slow = run_lanes(Valley(), problem, x[moving], u[moving], seconds=seconds)
     x[moving], steps[moving] = slow.x, steps[moving] + slow.steps
     return x, steps
 

@@ -30,6 +30,7 @@ class Valley(Method):
     longest: float = 2.0  # of one step
     mends: int = 4
     block: int = 4
+    width: int = 4
     double: bool = True
 
     def remember(self, x):
