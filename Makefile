@@ -38,8 +38,8 @@ tour: env  ## train a memory, find its points, write the report (minutes)
 	@$(BIN)/slowpoint run flipflop_memory $(TOUR); code=$$?; \
 	if [ $$code -le 1 ]; then echo "Report: runs/flipflop_memory/report.html"; fi; exit $$code
 
-test: env  ## the tests
-	$(BIN)/pytest -n 2
+test: env  ## the tests (the documentation's own are in `make docs`)
+	$(BIN)/pytest -n 2 --ignore=tests/test_docs.py
 
 test-all: env  ## the tests, also the slow ones
 	$(BIN)/pytest -n 2 --slow
@@ -60,4 +60,4 @@ bench: env  ## how fast, as ratios against named alternatives
 	@set -e; for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file; done
 
 docs: env  ## run the code of README and docs, check their links
-	$(BIN)/pytest tests/test_docs.py
+	$(BIN)/pytest -n 2 tests/test_docs.py

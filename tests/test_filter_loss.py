@@ -101,6 +101,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_the_limit_of_euler_steps(name):
     """Loss and slope, the error falling like dt: halved steps halve it."""

@@ -112,6 +112,7 @@ def test_the_easiest_comes_first_and_the_unknown_last(found):
     assert np.allclose(found.norm[found.easiest[:2]], MIDDLE - LOW, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_oblique_line_of_a_flow():
     system, hold = AffineBistable(), np.zeros(0)
     points = fixed_points(system, np.array([[-1.0, 0.0], [0.0, 0.0], [1.0, 0.0]]), hold=hold)

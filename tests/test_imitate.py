@@ -86,6 +86,7 @@ def test_a_latent_flow_teaches_what_its_network_would():
     assert np.abs(one.targets - two.targets).max() < 1e-14
 
 
+@pytest.mark.slow
 def test_a_student_learns_from_its_teacher():
     """One unit from another that is like it, so the error can vanish."""
     teacher = LowRank(*(jnp.full((1, 1), w) for w in (1.0, 0.5, 1.2, 0.8)), nonlinearity=erf)

@@ -248,6 +248,7 @@ def test_uniform_fills_its_box():
     assert drawn.max(axis=0) == pytest.approx([1, 3], abs=0.01)
 
 
+@pytest.mark.slow
 def test_gamma_and_beta_have_the_mode_that_is_asked():
     gamma = Gamma([0.5, 0.0, 2.0], [0.3, 0.2, 0.0]).draw(jr.key(0), 40_000)
     beta = Beta([0, 0], [1, 2], [0.3, 1.5], 8.0).draw(jr.key(1), 40_000)

@@ -33,6 +33,7 @@ def test_the_loss_is_that_of_the_filter(vu):
     assert 0 < abs(fine - known) < abs(coarse - known)
 
 
+@pytest.mark.slow
 def test_three_levels_and_their_rates():
     forward = rank_one(zm=saddles.GAP, vu=0.3, mm=2.0, zz=2.0)
     solved = rank_one(zm=1.0, zu=0.8, vm=1.0, vu=0.8, mm=2.0, zz=2.0, uu=2.0, vv=2.0)

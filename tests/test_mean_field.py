@@ -107,6 +107,7 @@ def test_nodes_are_not_halved_when_the_nonlinearity_is_not_odd():
 # ---------------------------------------------------------------- one network, two ways
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phi", [erf, softplus], ids=lambda phi: phi.name)
 def test_a_network_is_particles_of_equal_weight(phi):
     """Outputs, also of a nonlinearity with phi(0) != 0, and the descent at eta N."""
@@ -223,6 +224,7 @@ def particles_of(populations, nodes):
         return Particles(*cloud, Dims(), populations.nonlinearity, DT), len(weights[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phi", [tanh, erf], ids=lambda phi: phi.name)
 def test_two_populations_move_as_their_particles_do(phi):
     """Means and covariances, at rates up to a few per unit of s, to 2e-6."""

@@ -208,6 +208,7 @@ def test_a_folder_that_is_no_training_is_told(finished, tmp_path):
     assert "no checkpoint of a training" in refusal(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_training_of_something_else_is_told(tmp_path):
     task = FlipFlop(bits=1, steps=8)
     system = GRU.random(4, task.input_size, task.output_size, key=jr.key(0))
@@ -377,6 +378,7 @@ def arm_loop(seed=0, units=8):
     return WithEffort(ClosedLoop(TwoJointArm(), network), shows="output")
 
 
+@pytest.mark.slow
 def test_the_goal_of_a_reach_is_the_posture_that_shows_it():
     task = Reach(steps=60)
     with float64():

@@ -98,6 +98,7 @@ def test_a_neighbourhood_that_leaks_is_halved():
     assert judge(np.array([[0.92], [0.94]])).tolist() == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_well_much_faster_than_the_saddle_is_an_end_too():
     """Rates 0.135 at the lip, -3.9 at the well: the saddle's tick is unstable there."""
     around = mountain_pass(Line(lip=0.93), np.array([0.93]))

@@ -188,6 +188,7 @@ def test_a_slanted_double_well_parts_on_its_line():
     assert np.allclose(found.attractors, [[-1, 0], [1, 0]], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_other_coordinates_have_the_same_surface():
     matrix, shift = np.array([[1.5, -0.7], [0.4, 0.8]]), np.array([3.0, -2.0])
     inverse = np.linalg.inv(matrix)

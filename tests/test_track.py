@@ -75,6 +75,7 @@ def test_what_is_not_tracked_costs_half_the_square_of_its_amplitude():
     assert float(still(trials).mean()) == pytest.approx(0.1 * 4 * 2.31**2 / 2, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_eight_references_are_the_mean_over_all_phases():
     """Three uniform phases a frequency: their product grid averages a square exactly."""
     task = Track(steps=60)

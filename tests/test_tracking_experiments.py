@@ -158,6 +158,7 @@ def test_the_response_is_that_of_a_long_sinusoid(loop):
         assert size == pytest.approx(known, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_student_that_is_its_teacher_has_no_loss(loop):
     loss = tracking.copying(loop)
     assert float(loss(loop.agent, None)) == 0

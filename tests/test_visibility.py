@@ -141,6 +141,7 @@ def loss_of(dims, phi):
     return lambda sigma, key: ((outputs(sigma) - wish) ** 2).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dims", "phi"), [(Dims(2, 1, 2), identity), (Dims(2), tanh)], ids=["linear", "tanh"]
 )
