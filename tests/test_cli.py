@@ -514,19 +514,21 @@ def test_the_shares_must_fit_together():
 @pytest.mark.parametrize(
     ("said", "code", "last"),
     [
-        ({}, 0, "28 passed, 0 failed"),
-        ({"test": "echo '= 2 failed, 20 passed in 3.1s ='; exit 1"}, 1, "25 passed, 2 failed"),
-        ({"test": "echo '= 20 passed, 1 error in 3.1s ='; exit 1"}, 1, "25 passed, 1 failed"),
-        ({"test": "echo '= 2 errors in 0.3s ='; exit 1"}, 1, "5 passed, 2 failed"),
-        ({"test": "echo oh; exit 2"}, 1, "5 passed, 1 failed"),
-        ({"check": "exit 1"}, 1, "27 passed, 1 failed"),
-        ({"quick": "echo '3 passed, 1 failed'; exit 1"}, 1, "27 passed, 1 failed"),
+        ({}, 0, "34 passed, 0 failed"),
+        ({"test": "echo '= 2 failed, 20 passed in 3.1s ='; exit 1"}, 1, "31 passed, 2 failed"),
+        ({"test": "echo '= 20 passed, 1 error in 3.1s ='; exit 1"}, 1, "31 passed, 1 failed"),
+        ({"test": "echo '= 2 errors in 0.3s ='; exit 1"}, 1, "11 passed, 2 failed"),
+        ({"test": "echo oh; exit 2"}, 1, "11 passed, 1 failed"),
+        ({"docs": "echo '= 1 failed, 5 passed in 1s ='; exit 1"}, 1, "33 passed, 1 failed"),
+        ({"check": "exit 1"}, 1, "33 passed, 1 failed"),
+        ({"quick": "echo '3 passed, 1 failed'; exit 1"}, 1, "33 passed, 1 failed"),
     ],
 )
 def test_ci_counts_what_failed(tmp_path, said, code, last):
     usual = {
         "env": "true",
         "test": "echo '===== 23 passed, 2 skipped in 3.10s ====='",
+        "docs": "echo '= 6 passed in 1.00s ='",
         "check": "echo All checks passed!",
         "quick": "echo '4 passed, 0 failed'",
     }
