@@ -16,6 +16,7 @@ from slowpoint.analysis.methods import (
 )
 from slowpoint.analysis.points import FIXED, FixedPoints, in_order, NEITHER, SLOW, union
 from slowpoint.analysis.problem import Problem
+from slowpoint.analysis.rows import buckets
 from slowpoint.analysis.search import Plan, search
 from slowpoint.analysis.solve import input_jacobian, Tolerance
 from slowpoint.analysis.valley import Valley
@@ -430,3 +431,14 @@ def test_kinds_have_names(found):
     assert FixedPoints.KINDS[FIXED] == "fixed"
     assert found.table().count("\n") == len(found)
     assert Tolerance().same == 1e-6
+
+
+@pytest.mark.parametrize("count", [1, 3, 31, 200, 256, 300])
+@pytest.mark.parametrize("most", [1, 4, 256])
+def test_every_row_is_in_one_piece_and_pieces_have_two_sizes(count, most):
+    pieces = buckets(np.arange(count), 100, most)
+    rows = np.concatenate([piece[:counted] for piece, counted in pieces])
+    assert rows.tolist() == list(range(count))
+    sizes = {len(piece) for piece, _ in pieces}
+    assert len(sizes) <= 2
+    assert max(sizes) <= most

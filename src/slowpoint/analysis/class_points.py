@@ -9,12 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
-from slowpoint.analysis.certificates import certify
-from slowpoint.analysis.events import Clock
 from slowpoint.analysis.memory import names
-from slowpoint.analysis.points import FIXED, NEITHER, SLOW
-from slowpoint.analysis.problem import evaluate, Problem, rounding, slopes
-from slowpoint.analysis.solve import check, Tolerance
+from slowpoint.analysis.problem import Problem
+from slowpoint.analysis.solve import check, described, Tolerance
 from slowpoint.analysis.valley import Valley
 from slowpoint.cells.lstm import LSTM
 from slowpoint.core.precision import float64, widen
@@ -123,10 +120,12 @@ def class_slow_points(
         quiet = np.asarray(widen(task).quiet)
         start = jnp.asarray(centres, float)
         x, steps, minimised = map(np.asarray, _descend(how, problem, start, jnp.asarray(quiet)))
-        found = _describe(problem, x, np.broadcast_to(quiet, (len(x), len(quiet))))
+        held = np.broadcast_to(quiet, (len(x), len(quiet)))
+        found = described(problem, x, held, Tolerance())
+    same = ("states", "speeds", "gradients", "kinds", "rates", "n_unstable")
     return ClassPoints(
-        **found,
-        states=x,
+        **{name: found[name] for name in same},
+        at_bound=found["at_bound"].sum(axis=1),
         named=names(system, task, x),
         minimised=minimised,
         moved=np.linalg.norm(x - np.asarray(start), axis=1),
@@ -137,25 +136,3 @@ def class_slow_points(
 @eqx.filter_jit
 def _descend(how: ClippedAdam | ToTheBottom, problem: Problem, x, u):
     return how(problem, x, u)
-
-
-def _describe(problem: Problem, x: np.ndarray, u: np.ndarray) -> dict[str, np.ndarray]:
-    """What is known of each state: speed, kind, spectrum."""
-    residuals, speeds, _ = evaluate(problem, x, u)
-    vectors, jacobians, gradients, held, lipschitz = slopes(problem, x, u)
-    free = np.linalg.norm(np.where(held, 0, gradients), axis=1)
-    proof = certify(vectors, jacobians, lipschitz)
-    still = residuals < Tolerance().residual
-    fixed = proof.certified | (still & (proof.newton < Tolerance().same))
-    slow = ~fixed & (free <= Tolerance().gradient) & (residuals > rounding(x.shape[1]))
-    clock = Clock(problem.system.discrete, float(problem.system.dt))
-    rates = np.array([clock.rates(np.linalg.eigvals(slope)) for slope in jacobians])
-    order = np.argsort(-np.real(rates), axis=1, kind="stable")
-    return {
-        "speeds": speeds,
-        "gradients": free,
-        "kinds": np.where(fixed, FIXED, np.where(slow, SLOW, NEITHER)),
-        "rates": np.take_along_axis(rates, order, axis=1).astype(complex),
-        "n_unstable": (np.real(rates) > 1e-9).sum(axis=1),
-        "at_bound": held.sum(axis=1),
-    }

@@ -103,7 +103,7 @@ def _describe(problem: Problem, x, u, seek: Seek, tolerance: Tolerance) -> Fixed
     if seek == "slow":
         worth |= steepness(problem, x, u) <= tolerance.gradient
     first, group = _group(x, u, residuals, np.flatnonzero(worth), tolerance.same)
-    table = _table(problem, x[first], u[first], tolerance)
+    table = described(problem, x[first], u[first], tolerance)
     first, group, table = _merge(x, u, first, group, table)
 
     keep = np.ones(len(first), bool) if seek == "all" else table["kinds"] != NEITHER
@@ -154,8 +154,13 @@ def _merge(x, u, first, group, table):
     return first[kept], merged, {name: column[kept] for name, column in table.items()}
 
 
-def _table(problem: Problem, x, u, tolerance: Tolerance) -> dict[str, np.ndarray]:
-    """Everything that FixedPoints says of a point, for the states `x`."""
+def described(
+    problem: Problem,
+    x: Float[np.ndarray, "point state"],
+    u: Float[np.ndarray, "point input"],
+    tolerance: Tolerance,
+) -> dict[str, np.ndarray]:
+    """Everything that FixedPoints says of a point, for the states `x` under the inputs `u`."""
     n, discrete = problem.system.state_size, problem.system.discrete
     residuals, speeds, outputs = evaluate(problem, x, u)
     vectors, jacobians, gradients, held, lipschitz = slopes(problem, x, u)
