@@ -1,0 +1,300 @@
+"""What tells how long a class is remembered: the speed of its slow point, or a run?
+
+Networks of two cells learn by two curricula to name a picture up to 19 frames after it was
+seen, and are asked up to 1000 frames after. Beside that stand, class by class, the speed at
+its slow point, by the paper's descent (its steps are said: the speed depends on them) and at
+the bottom of the valley; the speed 40 steps along the free path from its centre; and the step
+at which that path is first read out as another class, its flip time.
+
+Paper: Haviv, Rivkind and Barak 2019, Proceedings of Machine Learning Research 97, 2663, speed
+and memory. Digits of 8 x 8 pixels and fewer updates than the paper's.
+Takes: 30 s quick, 45 min full
+"""
+
+import dataclasses
+
+import jax.random as jr
+import numpy as np
+import pydantic
+from jaxtyping import Bool, Float, Int, Shaped
+
+from slowpoint.analysis.agreement import agreement, LEVELS
+from slowpoint.analysis.class_points import class_slow_points, ClippedAdam, ToTheBottom
+from slowpoint.analysis.free_path import flip_time
+from slowpoint.analysis.memory import class_centres
+from slowpoint.analysis.places import places
+from slowpoint.analysis.retention import retention
+from slowpoint.core.claim import at_least, at_most, Claim, equal, reported
+from slowpoint.core.result import Result
+from slowpoint.learning.picture_study import Album, over_networks, Settings as Base
+from slowpoint.learning.training import Training
+from slowpoint.plots.agreement import cloud, intervals
+from slowpoint.plots.style import row
+
+DELAYS = (4, 19, 50, 100, 200, 500, 1000)
+ALONG = 40  # step of the free path at which its speed is taken
+CAP = 1000  # steps; a later flip counts as one at it
+JUDGED = "accuracy at 100"
+SHARP = 1e-10  # |projected gradient of q| of a bottom
+STILL = 1e-6  # speed per step under which a path has come to rest
+FLIP, FREE, BOTTOM, CENTRE = "flip time", "free path", "bottom", "centre"
+
+
+class Settings(Base):
+    searches: tuple[int, ...] = pydantic.Field(
+        default=(20_000, 100_000), min_length=1, description="steps of the paper's descent"
+    )
+    walk: int = pydantic.Field(
+        default=20_000, ge=CAP, description="steps without noise from the centres"
+    )
+    draws: int = pydantic.Field(default=2000, ge=2, description="of the bootstrap")
+
+
+QUICK = Settings(
+    cells=("gru",), networks=1, units=48, updates=1000, searches=(2000,), walk=2000, draws=100
+)
+
+
+class Network(Result):
+    """One network: what it remembers of each class, and what might have told so."""
+
+    stopped: int  # update that was not finite; -1: none
+    accuracy: Float[np.ndarray, " delay"]
+    right: Float[np.ndarray, "class delay"]  # share of its pictures named right; NaN: never
+    informed: Float[np.ndarray, "class delay"]  # less the share of others named so
+    values: Float[np.ndarray, "predictor class"]  # speeds per step; steps
+    reads: Int[np.ndarray, "search class"]  # what the point found is read out as
+    fallback: Bool[np.ndarray, " class"]  # the centre is of trials read out wrong
+    gradients: Float[np.ndarray, " class"]  # |projected gradient of q| at the bottom
+    bottoms: Int[np.ndarray, " class"]  # equal where classes share one
+    ends: Int[np.ndarray, " class"]  # equal where free paths end in one place; -1: still moves
+    final: Int[np.ndarray, " class"]  # what the end of the free path is read out as
+
+
+class Networks(Result):
+    """All of them, one row each."""
+
+    data: str
+    cell: Shaped[np.ndarray, " network"]
+    curriculum: Shaped[np.ndarray, " network"]
+    predictor: Shaped[np.ndarray, " predictor"]
+    search: Shaped[np.ndarray, " search"]  # of `reads`: the descents, then the bottom
+    stopped: Int[np.ndarray, " network"]
+    accuracy: Float[np.ndarray, "network delay"]
+    right: Float[np.ndarray, "network class delay"]
+    informed: Float[np.ndarray, "network class delay"]
+    values: Float[np.ndarray, "network predictor class"]
+    reads: Int[np.ndarray, "network search class"]
+    fallback: Bool[np.ndarray, "network class"]
+    gradients: Float[np.ndarray, "network class"]
+    bottoms: Int[np.ndarray, "network class"]
+    ends: Int[np.ndarray, "network class"]
+    final: Int[np.ndarray, "network class"]
+
+
+class Foretold(Result):
+    """`Agreement` for each group of networks and each outcome, one row per pair."""
+
+    group: Shaped[np.ndarray, " row"]  # a cell, or all
+    outcome: Shaped[np.ndarray, " row"]
+    ranks: Float[np.ndarray, "row level predictor"]
+    ranges: Float[np.ndarray, "row level predictor 2"]
+    lead: Float[np.ndarray, "row level predictor other"]
+    lead_ranges: Float[np.ndarray, "row level predictor other 2"]
+    used: Int[np.ndarray, "row predictor"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    networks: Networks
+    foretold: Foretold
+
+
+def run(settings: Settings) -> Results:
+    recipes = settings.recipes()
+    found = over_networks(settings, Network, measure)
+    names = [field.name for field in dataclasses.fields(Network)]
+    descents = [f"descent, {steps} steps" for steps in settings.searches]
+    networks = Networks(
+        data=settings.data,
+        cell=np.array([recipe.cell for recipe in recipes]),
+        curriculum=np.array([recipe.curriculum for recipe in recipes]),
+        predictor=np.array([*descents, BOTTOM, CENTRE, FREE, FLIP]),
+        search=np.array([*descents, BOTTOM]),
+        **{name: np.stack([getattr(one, name) for one in found]) for name in names},
+    )
+    return Results(networks, _foretold(networks, settings))
+
+
+def measure(settings: Settings, training: Training, album: Album) -> Network:
+    """What one network remembers, and what might have told so."""
+    net, task, test = training.system, album.task, album.test
+    noise, ask = jr.split(jr.key(settings.seed))  # the same frames and questions for all
+    answers = retention(
+        net, task, test.images, test.labels, np.array(DELAYS), key=ask, repeats=2
+    )
+    centres = class_centres(net, task, key=noise, scale=album.calm)
+    start = centres.states
+    path = flip_time(net, task, start, most=settings.walk)
+    found = [class_slow_points(net, task, start, ClippedAdam(n)) for n in settings.searches]
+    bottom = class_slow_points(net, task, start, ToTheBottom())
+    values = [point.minimised for point in found]
+    values += [bottom.speeds, path.speeds[:, 0], path.speeds[:, ALONG]]
+    still = path.speeds[:, -1] < STILL
+    return Network(
+        stopped=int(training.stopped),
+        accuracy=answers.accuracy,
+        right=answers.tpr,
+        informed=answers.informedness,
+        values=np.stack([*values, np.minimum(path.steps, CAP)]),
+        reads=np.stack([point.named for point in [*found, bottom]]),
+        fallback=centres.fallback,
+        gradients=bottom.gradients,
+        bottoms=places(bottom.states),
+        ends=np.where(still, places(path.ends), -1),
+        final=path.named[:, -1],
+    )
+
+
+def _foretold(networks: Networks, settings: Settings) -> Foretold:
+    """How well each predictor orders each outcome, in all networks and in those of a cell."""
+    values = np.moveaxis(networks.values, 1, 0)
+    flips = (networks.predictor == FLIP)[:, None, None]
+    values = np.where(flips, np.log1p(values), np.log(np.maximum(values, np.finfo(float).tiny)))
+    outcomes = {
+        f"accuracy at {d}": networks.right[:, :, DELAYS.index(d)] for d in (50, 100, 200)
+    }
+    outcomes["informedness at 100"] = networks.informed[:, :, DELAYS.index(100)]
+    groups = {str(cell): networks.cell == cell for cell in np.unique(networks.cell)}
+    if len(groups) > 1:
+        groups = {"all": np.ones(len(networks.cell), bool)} | groups
+    arms = np.char.add(networks.cell, networks.curriculum)
+    rows = []
+    for chosen in groups.values():
+        for outcome in outcomes.values():
+            rows.append(
+                agreement(
+                    values[:, chosen],
+                    outcome[chosen],
+                    arms[chosen],
+                    key=jr.key(settings.seed),
+                    draws=settings.draws,
+                )
+            )
+    names = ("ranks", "ranges", "lead", "lead_ranges", "used")
+    return Foretold(
+        group=np.repeat(list(groups), len(outcomes)),
+        outcome=np.tile(list(outcomes), len(groups)),
+        **{name: np.stack([getattr(row, name) for row in rows]) for name in names},
+    )
+
+
+def claims(results: Results) -> list[Claim]:
+    """Bars are those of digits and the GRU, but one; other cells are reported."""
+    networks = results.networks
+    found = [equal("networks that stopped learning", (networks.stopped >= 0).sum(), 0)]
+    for cell in np.unique(networks.cell).tolist():
+        some = networks.cell == cell
+        judged = networks.data == "digits" and cell == "gru"
+        found += _memory(networks, some, cell, judged) + _points(networks, some, cell, judged)
+    sharp = networks.gradients <= SHARP
+    return [
+        *found,
+        at_least(f"bottoms with a gradient <= {SHARP:g}, share", sharp.mean(), 0.9),
+        reported("classes never named: their retention is undefined", _never(networks)),
+        reported("centres of trials read out wrong", networks.fallback.sum()),
+        *_order(results),
+    ]
+
+
+def _never(networks: Networks) -> int:
+    return int(np.isnan(networks.right[:, :, 0]).sum())
+
+
+def _memory(networks: Networks, some, cell: str, judged: bool) -> list[Claim]:
+    """C1: equal within the trained delays, unequal beyond, forgotten in the end."""
+    at = lambda delay: networks.accuracy[:, DELAYS.index(delay)]
+    found = []
+    for name in np.unique(networks.curriculum):
+        arm = some & (networks.curriculum == name)
+        words = ", ".join(f"{at(d)[arm].mean():.3f} at {d}" for d in (50, 100, 200))
+        says, inside = f"{cell}, {name}: accuracy at", at(19)[arm].mean()
+        bar = 0.94 if judged else 0.93 if networks.data == "mnist whole" else None
+        found += [
+            _claim(at_least, f"{says} 19, mean ({words})", inside, bar),
+            reported(f"{says} 100, sd over networks", at(100)[arm].std()),
+        ]
+    spread = np.ptp(at(100)[some])
+    says = f"{cell}: accuracy at 100, most less least"
+    found.append(_claim(at_least, says, spread, 0.15 if judged else None))
+    for delay in (500, 1000):
+        says = f"{cell}: accuracy at {delay}, mean"
+        bar = 0.15 if judged else None
+        found.append(_claim(at_most, says, at(delay)[some].mean(), bar))
+    return found
+
+
+def _claim(relation, says: str, value: float, bar: float | None) -> Claim:
+    return reported(says, value) if bar is None else relation(says, value, bar, "full")
+
+
+def _points(networks: Networks, some, cell: str, judged: bool) -> list[Claim]:
+    """C2: does a slow point read out its class, and how many are there?"""
+    own = (networks.reads == np.arange(networks.reads.shape[2]))[some].mean(axis=(0, 2))
+    found = []
+    for number, name in enumerate(networks.search):
+        says = f"{cell}, {name}: points read out as their class, share"
+        found.append(
+            _claim(at_least, says, own[number], 0.95 if judged and not number else None)
+        )
+    different = [len(np.unique(one)) for one in networks.bottoms[some]]
+    resting = [len(np.unique(one[one >= 0])) for one in networks.ends[some]]
+    read = [len(np.unique(one)) for one in networks.final[some]]
+    moving = (networks.ends[some] < 0).mean()
+    return [
+        *found,
+        reported(f"{cell}: bottoms of a network that differ, mean", np.mean(different)),
+        reported(f"{cell}: places where its free paths rest, mean", np.mean(resting)),
+        reported(f"{cell}: places where they rest, most", np.max(resting)),
+        reported(f"{cell}: classes read out at their ends, mean", np.mean(read)),
+        reported(f"{cell}: free paths that still move, share", moving),
+    ]
+
+
+def _order(results: Results) -> list[Claim]:
+    """C3: what foretells accuracy at 100, by class and by network."""
+    networks, told = results.networks, results.foretold
+    rows = [i for i, outcome in enumerate(told.outcome) if outcome == JUDGED]
+    names, found = networks.predictor.tolist(), []
+    for i in rows:
+        group = told.group[i]
+        for k, name in enumerate(names):
+            by_class, *others = [
+                f"{told.ranks[i, level, k]:.2f} [{low:.2f}, {high:.2f}]"
+                for level, (low, high) in enumerate(told.ranges[i, :, k])
+            ]
+            words = ", ".join(f"{what} {r}" for what, r in zip(LEVELS[1:], others))
+            says = f"{group}: {name} and {JUDGED}, ranks within networks {by_class}; {words}"
+            judged = networks.data == "digits" and group == "gru" and k == 0
+            found.append(_claim(at_most, says, told.ranks[i, 0, k], -0.25 if judged else None))
+    best = names.index(FLIP)
+    for k, name in enumerate(names[:best]):
+        low = told.lead_ranges[rows[0], 0, best, k, 0]
+        says = f"{FLIP} ahead of {name} within networks, |ranks|, low end of 95 %"
+        found.append(at_least(says, low, 0, "full"))
+    return found
+
+
+def draw(results: Results):
+    networks, told = results.networks, results.foretold
+    figure, axes = row(4, width=12.0, height=3.0)
+    names = networks.predictor.tolist()
+    right = networks.right[:, :, DELAYS.index(100)]
+    for ax, name in zip(axes, (FLIP, BOTTOM)):
+        cloud(ax, networks.values[:, names.index(name)], right, networks.cell)
+        ax.set(xlabel=name, ylabel=JUDGED)
+    one = list(told.outcome).index(JUDGED)
+    for ax, level, title in zip(axes[2:], (0, 1), ("within networks", "between siblings")):
+        intervals(ax, names, told.ranks[one, level], told.ranges[one, level])
+        ax.set(title=title, xlabel=f"rank correlation with {JUDGED}")
+    return figure
