@@ -51,11 +51,11 @@ def cross_decode(
     r"""$D_{u \to v} = 1 - R^2$ of a linear regression with intercept from $Z_u$ to $Z_v$.
 
     Each of `latents` is an array (trials, bins, dims), or a function that reads it: then at
-    most 17 models are held at once. Fitted on the trials that `split` marks, scored on the others;
-    bins of NaN are missing, the same in every model.
-    Dimensions that stand still are no target. `groups` names the run of each model: checkpoints
-    of one run decode each other and are left out of the means. Raises ValueError on fewer than
-    2 models, other trials or bins, or a split with one side empty.
+    most 17 models are held at once. Fitted on the trials that `split` marks, scored on the
+    others; bins of NaN are missing, the same in every model. Dimensions that stand still are no
+    target. `groups` names the run of each model: checkpoints of one run decode each other and
+    are left out of the means. Raises ValueError on fewer than 2 models, other trials or bins,
+    or a split with one side empty.
     """
     split = np.asarray(split)
     if len(latents) < 2:
