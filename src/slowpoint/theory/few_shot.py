@@ -88,11 +88,11 @@ def glm_readout_size(dims: int) -> int:
 
 def few_shot_curve(
     full: float,
-    size: float,
+    size: int | float,
     *,
     k: Num[Numbers, "*k"],
     trials: int,
-    bins: float,
+    bins: int | float,
     mean_count: float,
 ) -> Float[np.ndarray, "*k"]:
     r"""$Q_k \approx Q_S - \frac{M_{eff}}{2 T \bar r \ln 2} (1/k - 1/S)$, bits per spike.
