@@ -4,7 +4,7 @@ A coin read out of states that don't matter, least squares through latents of pu
 two classes told apart by their means. Each is simulated with the errors that remain given its
 readout worked out exactly, so that chance enters only through the samples that taught it. The
 claim about least squares outside .8 to 1.25 dims a sample fails in the full run, by 8.6 % at 64
-samples: the law is one of many dims, and 51 at 64 samples cost 1/(64 - 51 - 1), not 1/(64 - 51).
+samples: the law is one of many dims, and 51 at 64 samples cost 51/(64 - 51 - 1), not 51/13.
 
 Paper: Dabholkar and Barak 2024, arXiv 2405.14425, the three analytic panels.
 Takes: 15 s quick, 66 s full
