@@ -18,6 +18,7 @@ LEVELS = ("classes", "siblings", "networks")
 class Agreement(Result):
     """Rank correlations with the outcome; NaN where a side does not vary. Ranges: 95 %.
 
+    Ranges are NaN when no arm has two networks: nothing could be drawn anew.
     Levels: "classes", each less the mean of its network; "siblings", means of networks, each
     less the mean of its arm; "networks", means of all networks.
     """
@@ -59,6 +60,8 @@ def agreement(
             for _ in range(draws)
         ]
     )
+    if len(groups) == len(outcome):
+        redrawn = np.full_like(redrawn, np.nan)
     gap = lambda ranks: np.abs(ranks)[..., :, None] - np.abs(ranks)[..., None, :]
     return Agreement(
         level=np.array(LEVELS),

@@ -26,3 +26,14 @@ def paired(ax: Axes, names: list[str], rows: Float[np.ndarray, "network group"])
     ax.plot(rows.T, "o-", ms=3, lw=0.8, color="#1b4965", alpha=0.7)
     ax.set_xticks(range(len(names)), names, fontsize=8)
     return ax
+
+
+def by_class(ax: Axes, groups: dict[str, Float[np.ndarray, " class"]]) -> Axes:
+    """A line per group over the classes, in the order of their numbers."""
+    colours = colormaps["viridis"](np.linspace(0, 0.85, len(groups)))
+    for (name, values), colour in zip(groups.items(), colours, strict=True):
+        ax.plot(values, "o-", ms=3, lw=1.2, color=colour, label=name)
+    ax.set_xticks(range(len(next(iter(groups.values())))))
+    ax.set(xlabel="class")
+    ax.legend(fontsize=7)
+    return ax
