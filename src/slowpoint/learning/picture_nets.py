@@ -8,7 +8,7 @@ import pathlib
 
 import jax.random as jr
 import optax
-from jaxtyping import Key, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from slowpoint.cells.gru import GRU
 from slowpoint.cells.lstm import LSTM
@@ -51,7 +51,7 @@ class Recipe:
         sizes = f"{self.units}-units-{self.updates}-updates"
         return f"{self.cell}-{self.curriculum}-{self.number}-{sizes}"
 
-    def key(self, key: PRNGKeyArray) -> Key:
+    def key(self, key: PRNGKeyArray) -> PRNGKeyArray:
         """This recipe's own draws, whichever others are made beside it."""
         place = CELLS.index(self.cell), CURRICULA.index(self.curriculum), self.number
         for number in place:
