@@ -33,13 +33,13 @@ class Agreement(Result):
 
 def agreement(
     predictors: Float[np.ndarray, "predictor network class"],
-    outcome: Float[np.ndarray, "network class"],
-    arms: Shaped[np.ndarray, " network"],
+    outcome: Float[np.ndarray, "..."],
+    arms: Shaped[np.ndarray, "..."],
     *,
     key: PRNGKeyArray,
     draws: int = 2000,
 ) -> Agreement:
-    """How well the order of each predictor agrees with that of the outcome.
+    """How well the order of each predictor agrees with that of `outcome` (network, class).
 
     `arms`: equal for networks made alike; networks are drawn within theirs, so that every
     sample has the design of the whole. NaN: unknown, left out. Raises ValueError on sizes that
