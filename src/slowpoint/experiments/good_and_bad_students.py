@@ -17,7 +17,6 @@ import numpy as np
 import pydantic
 from jaxtyping import Float, Int, Shaped
 
-from slowpoint.analysis.few_shot import FewShot
 from slowpoint.analysis.students import Cohort, cohort, joined, posteriors, shots
 from slowpoint.core.claim import at_least, at_most, Claim, equal, reported
 from slowpoint.core.result import Result
@@ -121,8 +120,10 @@ def _school(number: int, settings: Settings, key):
     told = [still[s.hands] + clock_divergence(s.hands, s.dose, bins) for s in kept]
     return found, {
         "scores": np.array([[s.mean for s in row] for row in scores]),
-        "loss": np.array([[_loss(row[0], s)[0] for s in row] for row in scores]),
-        "loss_sem": np.array([[_loss(row[0], s)[1] for s in row] for row in scores]),
+        "loss": np.array([[_loss(row[0].scores, s.scores)[0] for s in row] for row in scores]),
+        "loss_sem": np.array(
+            [[_loss(row[0].scores, s.scores)[1] for s in row] for row in scores]
+        ),
         "size": np.array([effective_readout_size(p.train) for p in states]),
         "size_law": np.array([own * clock_size(s.hands, s.dose, bins) for s in kept]),
         "extraneous_law": np.where(clocks, told, np.nan),
@@ -130,9 +131,9 @@ def _school(number: int, settings: Settings, key):
     }
 
 
-def _loss(teacher: FewShot, student: FewShot):
+def _loss(teacher: Float[np.ndarray, "k draw"], student: Float[np.ndarray, "k draw"]):
     """Mean over paired draws, and its standard error."""
-    loss = teacher.scores - student.scores
+    loss = teacher - student
     return loss.mean(axis=1), loss.std(axis=1, ddof=1) / np.sqrt(loss.shape[1])
 
 
