@@ -249,10 +249,10 @@ def test_the_pictures_of_an_experiment():
     pictures = album("digits")
     assert pictures.task.input_size == 65
     assert len(pictures.test.labels) == 360
-    assert pictures.calm == 1
+    assert (pictures.calm, pictures.repeats) == (1, 2)
     small = album("mnist")
     assert small.task.input_size == 785
-    assert small.calm == pytest.approx(1 / 3)
+    assert (small.calm, small.repeats) == (pytest.approx(1 / 3), 1)
     assert small.test.held_out.all()
     fields = {field.name for field in dataclasses.fields(recipe())}
     assert {"units", "updates", "batch", "rate"} <= fields & set(Settings.model_fields)

@@ -18,6 +18,7 @@ import pydantic
 import scipy.stats
 from jaxtyping import Float, Int, Shaped
 
+from slowpoint.analysis.agreement import spearman
 from slowpoint.analysis.class_points import class_slow_points, ClippedAdam
 from slowpoint.analysis.free_path import flip_time
 from slowpoint.analysis.memory import class_centres
@@ -102,9 +103,8 @@ def measure(settings: Settings, training: Training, album: Album) -> Left:
     """What one network answers, and where its memories go."""
     net, task, test = training.system, album.task, album.test
     noise, ask = jr.split(jr.key(settings.seed))  # the same frames and questions for all
-    answers = retention(
-        net, task, test.images, test.labels, np.array(DELAYS), key=ask, repeats=2
-    )
+    asked = net, task, test.images, test.labels, np.array(DELAYS)
+    answers = retention(*asked, key=ask, repeats=album.repeats)
     centres = class_centres(net, task, key=noise, scale=album.calm).states
     points = class_slow_points(net, task, centres, ClippedAdam(settings.search))
     path = flip_time(net, task, centres, most=settings.walk)
@@ -179,7 +179,7 @@ def _early(left: Lefts, cell: str) -> float:
     own, words = left.cell == cell, left.curriculum == "vocabulary"
     mean = lambda rows: _mean(left.informed[rows][:, :, DELAYS.index(100)])
     added = mean(own & words) - mean(own & ~words)
-    return float(scipy.stats.spearmanr(-np.arange(len(added)), added)[0])  # pyright: ignore
+    return spearman(-np.arange(len(added), dtype=float), added)
 
 
 def _arm(left: Lefts, arm, says: str, bar: float | None) -> list[Claim]:

@@ -130,9 +130,8 @@ def measure(settings: Settings, training: Training, album: Album) -> Network:
     """What one network remembers, and what might have told so."""
     net, task, test = training.system, album.task, album.test
     noise, ask = jr.split(jr.key(settings.seed))  # the same frames and questions for all
-    answers = retention(
-        net, task, test.images, test.labels, np.array(DELAYS), key=ask, repeats=2
-    )
+    asked = net, task, test.images, test.labels, np.array(DELAYS)
+    answers = retention(*asked, key=ask, repeats=album.repeats)
     centres = class_centres(net, task, key=noise, scale=album.calm)
     start = centres.states
     path = flip_time(net, task, start, most=settings.walk)

@@ -64,6 +64,7 @@ class Album(NamedTuple):
     task: DelayedClassification
     test: Images
     calm: float  # noise on the way to a class's centre, of the task's: the authors' choice
+    repeats: int  # how often each is asked, with other noise
 
 
 @functools.lru_cache(1)
@@ -73,7 +74,7 @@ def album(data: str) -> Album:
     task = DelayedClassification.of(pictures.train.images, pictures.train.labels)
     test = pictures.test
     test = test.rows(np.arange(len(test.labels)) < ASKED)
-    return Album(task, test, 1.0 if data == "digits" else 1 / 3)
+    return Album(task, test, 1.0, 2) if data == "digits" else Album(task, test, 1 / 3, 1)
 
 
 def over_networks(
