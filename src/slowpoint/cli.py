@@ -72,6 +72,22 @@ Replicate = Annotated[int, typer.Option(min=0, help="Of an ensemble.")]
 Border = Annotated[
     float | None, typer.Option(help="Stage 1 ends when the push is below (-0.015 at T = 50).")
 ]
+Models = Annotated[
+    pathlib.Path,
+    typer.Argument(metavar="LATENTS_DIR", help="One .npz or .h5 a model: train, test."),
+]
+CountsFile = Annotated[
+    pathlib.Path,
+    typer.Option("--counts", metavar="FILE", help="One .npz or .h5: train, test, held_out."),
+]
+Shots = Annotated[str, typer.Option("--k", metavar="16,64", help="Trials that teach.")]
+Draws = Annotated[int, typer.Option(min=2, help="Of those trials.")]
+Margin = Annotated[float, typer.Option(min=0.0, help="Of the best Q_co, bits per spike.")]
+Alpha = Annotated[float, typer.Option(min=0.0, help="Penalty of the readout.")]
+RatesToo = Annotated[
+    bool,
+    typer.Option("--rates-as-latents", help="Use the rates of benchmark files as latents."),
+]
 Steps = Annotated[int, typer.Option(min=1, help="Updates of learning.")]
 
 app = typer.Typer(
@@ -216,6 +232,49 @@ def monitor(
         from slowpoint.report.monitor import monitor
 
         page, lines = monitor(training, folder, replicate=replicate, border=border)
+    for line in lines:
+        typer.echo(line)
+    typer.echo(page)
+
+
+@app.command()
+def select(
+    latents: Models,
+    counts: CountsFile,
+    k: Shots = "16,64,256",
+    draws: Draws = 8,
+    margin: Margin = 5e-3,
+    alpha: Alpha = 1e-3,
+    seed: Seed = 0,
+    rates_as_latents: RatesToo = False,
+    out: Looks = None,
+) -> None:
+    """Which of many latent models of a recording to take, and why.
+
+    Of those that predict held-out channels nearly best, one that still does when few trials
+    teach its readout, and that the others can decode.
+    """
+    folder = out or RUNS / f"{latents.resolve().name}_selection"
+    with in_plain_words("select", latents, "--counts", counts, "--out", folder):
+        from slowpoint.report.numbers import read_whole
+
+        shots = read_whole(k, "k")
+
+        import jax.random as jr
+
+        from slowpoint.analysis.selection import How
+        from slowpoint.latents.readout import PoissonReadout
+        from slowpoint.report.select_folder import select_folder
+
+        how = How(k=shots, draws=draws, margin=margin, readout=PoissonReadout(alpha))
+        page, lines = select_folder(
+            latents,
+            counts,
+            folder,
+            key=jr.key(seed),
+            how=how,
+            rates_as_latents=rates_as_latents,
+        )
     for line in lines:
         typer.echo(line)
     typer.echo(page)

@@ -11,7 +11,13 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Integer, Num, PRNGKeyArray
 
-from slowpoint.analysis.bits_per_spike import Bernoulli, bits_per_spike, BitsPerSpike, Poisson
+from slowpoint.analysis.bits_per_spike import (
+    Bernoulli,
+    bits_per_spike,
+    BitsPerSpike,
+    Family,
+    Poisson,
+)
 from slowpoint.core.chance import generator
 from slowpoint.core.result import Result
 from slowpoint.latents.readout import checked, Fitted, Readout
@@ -160,7 +166,7 @@ def co_smoothing(
     fitted = readout.fit(z_train, x_train)
     _same_rest(np.asarray(z_train), z_test, "latents", "dims")
     _same_rest(np.asarray(x_train), x_test, "counts", "channels")
-    return bits_per_spike(fitted.rates(z_test), x_test, family=_family(readout))
+    return bits_per_spike(fitted.rates(z_test), x_test, family=family_of(readout))
 
 
 def target_channels(
@@ -190,16 +196,17 @@ def target_channels(
     return counts[..., targets]
 
 
-def _family(readout: Readout):
+def family_of(readout: Readout) -> Family:
+    """How counts scatter about what this readout says."""
     return Bernoulli() if readout.binary else Poisson()
 
 
 def _scored(fitted: Fitted, readout: Readout, z, x) -> tuple[float, float, int, int]:
     """`(score, share bounded, fits stopped, channels untaught)` of one draw."""
     rates, bounded = fitted.predict(z)
-    score = bits_per_spike(rates, x, family=_family(readout))
+    score = bits_per_spike(rates, x, family=family_of(readout))
     seen = ~np.isnan(x) & ~score.silent
-    moved = rates != _family(readout).clip(rates)
+    moved = rates != family_of(readout).clip(rates)
     share = ((bounded | moved) & seen).sum() / seen.sum()
     return score.pooled, share, int((~fitted.converged).sum()), int(fitted.silent.sum())
 

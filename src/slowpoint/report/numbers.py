@@ -35,6 +35,17 @@ def read_hold(words: str) -> Float[np.ndarray, " input"]:
         ) from None
 
 
+def read_whole(words: str, name: str) -> tuple[int, ...]:
+    """Whole numbers above 0 from words like "16,64". Raises ValueError on anything else."""
+    numbers = [word.strip() for word in words.split(",")]
+    if not all(word.isascii() and word.isdigit() and 0 < int(word) < 10**9 for word in numbers):
+        raise ValueError(
+            f"--{name} {words!r}: expected whole numbers above 0. Type for example: "
+            f"--{name} 16,64"
+        )
+    return tuple(sorted({int(word) for word in numbers}))
+
+
 def read_array(path: str | os.PathLike, name: str) -> Float[np.ndarray, "..."]:
     """The real numbers in a `.npy` file, or in the array `name` (or the only one) of a `.npz`.
 
