@@ -36,11 +36,13 @@ def _dots(ax: Axes, found: Selection, x, y, errors) -> None:
     ax.plot(x[~found.near], y[~found.near], "o", ms=3.5, mfc="none", color=STABLE)
     ax.plot(x[found.near], y[found.near], "o", ms=3.5, color=STABLE)
     at = found.taken
+    right = x[at] > (x.min() + x.max()) / 2
     ax.plot(x[at], y[at], "s", ms=6, mfc="none", mew=1.5, color=UNSTABLE)
     ax.annotate(
         str(found.model[at]),
         (x[at], y[at]),
-        xytext=(5, -9),
+        xytext=(-7 if right else 7, -8),
+        ha="right" if right else "left",
         textcoords="offset points",
         fontsize=6,
         color=UNSTABLE,
