@@ -39,6 +39,13 @@ Units = Annotated[
         metavar="0,3,5-9|FILE.npy", help="Units that may be stimulated: a push with only these."
     ),
 ]
+Noise = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SD",
+        help="Input noise per step (or SD,SD,...): forecasts how long memories last.",
+    ),
+]
 Nonlinearity = Annotated[
     str | None, typer.Option(metavar="NAME", help="Of an nn.RNN: tanh (assumed) or relu.")
 ]
@@ -154,6 +161,7 @@ def explain(
     states: States = None,
     hold: Hold = None,
     units: Units = None,
+    noise: Noise = None,
     nonlinearity: Nonlinearity = None,
     dt: Tick = None,
     seed: Seed = 0,
@@ -162,13 +170,14 @@ def explain(
     """Explain the network in a file on one page."""
     folder = out or RUNS / network.stem
     with in_plain_words("explain", network, "...", "--out", folder):
-        from slowpoint.report.numbers import read_hold, read_states
+        from slowpoint.report.numbers import read_hold, read_noise, read_states
         from slowpoint.report.units import read_units
 
         given = {
             "states": None if states is None else read_states(states),
             "hold": None if hold is None else read_hold(hold),
             "units": None if units is None else read_units(units),
+            "noise": None if noise is None else read_noise(noise),
         }
 
         import jax.random as jr

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from slowpoint.analysis.basins import Basins, basins
 from slowpoint.analysis.coverage import Coverage
+from slowpoint.analysis.escapes import checked_noise
 from slowpoint.analysis.flips import Flips, flips
 from slowpoint.analysis.geometry import participation_ratio, PCA, pca
 from slowpoint.analysis.methods import LevenbergMarquardt, Newton
@@ -26,6 +27,7 @@ from slowpoint.core.chance import generator
 from slowpoint.core.result import save_all
 from slowpoint.core.system import Flow, System
 from slowpoint.core.wrap import Sampled
+from slowpoint.report.forecast import foresee, Foreseen
 from slowpoint.report.units import as_mask
 
 Numbers = Array | np.ndarray
@@ -55,10 +57,14 @@ class Explanation:
     rounds: tuple[str, ...]  # of the search
     stopped: bool  # whether the search was stopped by the clock
     dimension: float  # participation ratio of the visited states
+    noise: bool = False  # whether a forecast was asked for
+    foreseen: Foreseen | None = None  # None: it was not, or there is no stable point
 
     def save(self, folder: str | os.PathLike) -> None:
         """Write every Result into `folder`, which must exist."""
         save_all(folder, self.findings)
+        if self.foreseen is not None:
+            self.foreseen.save(folder)
 
 
 def explain(
@@ -68,6 +74,7 @@ def explain(
     hold: Float[Numbers, " input"] | None = None,
     states: Float[Numbers, "... state"] | None = None,
     units: Int[Numbers, " unit"] | None = None,
+    noise: Float[Numbers, "..."] | float | None = None,
     seconds: float = 80.0,
     quiet: bool = False,
 ) -> Explanation:
@@ -75,15 +82,17 @@ def explain(
 
     `states` are states the network visits on its task; without them it is driven by random
     inputs. `units` are the numbers of those that may be stimulated: a second push changes
-    only them. What a large network does not get done in `seconds` is left undecided, and
-    said. A Flow is explained as the Euler steps it was trained with. Raises ValueError when
-    sizes disagree.
+    only them. With `noise`, its standard deviation on every input or on each, how long every
+    memory lasts is forecast. What a large network does not get done in `seconds` is left
+    undecided, and said. A Flow is explained as the Euler steps it was trained with. Raises
+    ValueError when sizes disagree.
     """
     say = _Progress(quiet)
     end = time.monotonic() + seconds
     left = lambda share: share * max(0.0, end - time.monotonic())
     system, hold, notes = _settled_question(system, hold)
     mask = None if units is None else as_mask(np.asarray(units), system.state_size)
+    noise = None if noise is None else checked_noise(system, noise)
     drive, look, part, pick, some, cross = jr.split(key, 6)
     say("driving the network")
     visited = visit(system, hold, key=drive)
@@ -111,13 +120,19 @@ def explain(
     rows = generator(some).choice(len(cloud), min(len(cloud), 200), replace=False)
     shares = basins(system, cloud[rows], stable, hold, seconds=left(0.5))
     say("crossing the separatrices")
-    limits = {"seconds": left(1.0), "key": cross}
+    limits = {"seconds": left(1.0 if noise is None else 0.5), "key": cross}
     ways = flips(system, points, graph, hold, mask=mask, **limits)
+    foreseen = None
+    if noise is not None and _small_enough(system, notes):
+        say("forecasting how long memories last")
+        limits = {"seconds": left(1.0), "key": jr.fold_in(cross, 1)}
+        foreseen = foresee(system, points, graph, hold, noise, **limits)
     frame = pca(np.vstack([cloud, points.states]))
     findings = Findings(points, found.coverage, graph, shares, ways, frame, visited)
     say("")
     ratio = participation_ratio(cloud)
-    return Explanation(findings, system, tuple(notes), found.rounds, found.stopped, ratio)
+    said = tuple(notes), found.rounds, found.stopped, ratio
+    return Explanation(findings, system, *said, noise is not None, foreseen)
 
 
 def _settled_question(
@@ -135,6 +150,17 @@ def _settled_question(
         if system.input_size:
             notes.append("No input was named: all inputs are held at zero.")
     return system, _checked_hold(system, hold), notes
+
+
+def _small_enough(system: System, notes: list[str]) -> bool:
+    """Whether the Hessians of a forecast can be had; says so in `notes` when they can't."""
+    if system.state_size <= SLOW_UNITS:
+        return True
+    notes.append(
+        f"No forecast was made: it needs Hessians, which are done up to {SLOW_UNITS} numbers "
+        f"of state; this network has {system.state_size}."
+    )
+    return False
 
 
 def checked_states(

@@ -30,6 +30,7 @@ def explain_file(
     states: Float[np.ndarray, "... state"] | None = None,
     hold: Float[np.ndarray, " input"] | None = None,
     units: Int[np.ndarray, " unit"] | None = None,
+    noise: Float[np.ndarray, "..."] | None = None,
 ) -> pathlib.Path:
     """Explain the network in the file `network`; Results and report.html go into `out`.
 
@@ -38,7 +39,7 @@ def explain_file(
     """
     system, source = read(network, **reading)
     with replacing_folder(out) as folder:
-        found = explain(system, key=key, hold=hold, states=states, units=units)
+        found = explain(system, key=key, hold=hold, states=states, units=units, noise=noise)
         notes = (source.summary(), *source.assumed, *found.notes)
         found = dataclasses.replace(found, notes=notes)
         page = write(found, folder, title=pathlib.Path(network).name)

@@ -14,6 +14,7 @@ from slowpoint.plots.style import blank, png
 from slowpoint.report.about import versions
 from slowpoint.report.explain import Explanation
 from slowpoint.report.flipping import flip_doubts, flip_summary, flipping
+from slowpoint.report.forecast import forecast_section, forecast_summary
 from slowpoint.report.page import write_page
 from slowpoint.report.parts import Items, Live, Picture, Section, Table, Words
 
@@ -50,6 +51,8 @@ def explanation_page(
         flipping(found.flips, found.topology.attractors, system.dt),
         _how(explanation),
     ]
+    if explanation.noise:
+        sections.insert(-1, forecast_section(explanation.foreseen, system.dt))
     foot = ", ".join(f"{name} {number}" for name, number in versions().items())
     return write_page(path, title, lead, sections, foot)
 
@@ -82,7 +85,7 @@ def summary(explanation: Explanation) -> list[str]:
             f"Slowest time constants of the memories: {low:.3g} to {high:.3g} of time "
             f"({low / explanation.system.dt:.3g} to {high / explanation.system.dt:.3g} steps)."
         )
-    sentences += flip_summary(found.flips)
+    sentences += flip_summary(found.flips) + forecast_summary(explanation.foreseen)
     if points.degenerate.any():
         sentences.append(
             f"{int(points.degenerate.sum())} points are degenerate: they belong to a line or "

@@ -35,6 +35,21 @@ def read_hold(words: str) -> Float[np.ndarray, " input"]:
         ) from None
 
 
+def read_noise(words: str) -> Float[np.ndarray, "..."]:
+    """The standard deviation of input noise from "0.1", or one for each input: "0.1,0.1,0".
+
+    Raises ValueError where these are no numbers.
+    """
+    try:
+        given = np.array([float(word) for word in words.split(",")])
+    except ValueError:
+        raise ValueError(
+            f"--noise {words!r}: expected a standard deviation, or one for each input. "
+            "Type for example: --noise 0.1"
+        ) from None
+    return given if len(given) > 1 else given[0, ...]
+
+
 def read_whole(words: str, name: str) -> tuple[int, ...]:
     """Whole numbers above 0 from words like "16,64". Raises ValueError on anything else."""
     numbers = [word.strip() for word in words.split(",")]
