@@ -136,12 +136,16 @@ def test_the_undefined_is_counted_and_left_out(right, settings):
     assert "no interval" in only(found, ("gru: bottom and", "ranks")).says
 
 
-def test_flip_times_of_zero_and_speeds_of_zero_are_numbers(right, settings):
+def test_zeros_are_numbers_and_bottoms_not_reached_are_none(right, settings):
     values = np.array(networks(right).values)
     values[0, :, 0] = 0.0
     found = retention_and_speed._foretold(networks(right, values=values), settings)
     assert np.isfinite(found.ranks[found.outcome == "accuracy at 100"]).all()
     assert (found.used == np.where(found.group == "all", 120, 60)[:, None]).all()
+    gradients = np.array(networks(right).gradients)
+    gradients[0, 1:4] = 1e-9  # bottoms that were not reached
+    told = retention_and_speed._foretold(networks(right, gradients=gradients), settings)
+    assert told.used[0].tolist() == [120, 117, 120, 120, 120]
     assert found.group.tolist() == ["all"] * 4 + ["gru"] * 4 + ["lstm"] * 4
 
 

@@ -156,9 +156,13 @@ def measure(settings: Settings, training: Training, album: Album) -> Network:
 
 
 def _foretold(networks: Networks, settings: Settings) -> Foretold:
-    """How well each predictor orders each outcome, in all networks and in those of a cell."""
+    """How well each predictor orders each outcome, in all networks and in those of a cell.
+
+    A bottom that was not reached is unknown.
+    """
     values = np.moveaxis(networks.values, 1, 0)
-    flips = (networks.predictor == FLIP)[:, None, None]
+    flips, ground = ((networks.predictor == name)[:, None, None] for name in (FLIP, BOTTOM))
+    values = np.where(ground & (networks.gradients > SHARP), np.nan, values)
     values = np.where(flips, np.log1p(values), np.log(np.maximum(values, np.finfo(float).tiny)))
     outcomes = {
         f"accuracy at {d}": networks.right[:, :, DELAYS.index(d)] for d in (50, 100, 200)
@@ -248,7 +252,8 @@ def _order(results: Results) -> list[Claim]:
         for k, name in enumerate(names):
             by_class, *others = map(_with_range, told.ranks[i, :, k], told.ranges[i, :, k])
             words = ", ".join(f"{what} {r}" for what, r in zip(LEVELS[1:], others))
-            says = f"{group}: {name} and {JUDGED}, ranks within networks {by_class}; {words}"
+            what = f"{group}: {name} and {JUDGED}, ranks"
+            says = f"{what} within networks {by_class} of {told.used[i, k]} classes; {words}"
             judged = networks.data == "digits" and group == "gru" and k == 0
             found.append(_claim(at_most, says, told.ranks[i, 0, k], -0.25 if judged else None))
     best = names.index(FLIP)
