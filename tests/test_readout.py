@@ -56,6 +56,8 @@ def test_products_in_pieces_are_the_same_fit(monkeypatch):
     monkeypatch.setattr("slowpoint.latents.poisson_glm.WHOLE", 100)
     pieces = poisson_glm(rows, y, 1e-3)
     assert np.allclose(whole.weights, pieces.weights, atol=1e-12)
+    assert np.array_equal(whole.steps, pieces.steps)  # a wrong curvature takes longer
+    assert whole.steps.max() < 9
 
 
 def test_a_step_too_far_is_halved():
@@ -111,6 +113,9 @@ def test_a_silent_channel_has_half_a_spike_and_says_so():
     assert np.allclose(rates[:, :, 2], 0.5 / (TRIALS * BINS))
     assert bounded[:, :, 2].all()
     assert fitted.converged.all()
+    glm = poisson_glm(z.reshape(-1, DIMS), x.reshape(-1, CHANNELS), 1e-3)
+    assert np.isclose(np.exp(glm.intercepts[2]), 0.5 / (TRIALS * BINS))
+    assert not glm.weights[:, 2].any()
 
 
 def test_a_latent_that_stands_still_weighs_nothing():
