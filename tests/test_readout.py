@@ -49,6 +49,19 @@ def test_no_other_weights_have_a_smaller_loss(alpha):
         assert np.abs(slope).max() < 1e-12
 
 
+@pytest.mark.parametrize("alpha", [0.0, 1e-3, 1e-2, 0.1])
+def test_weights_are_those_of_scikit_learn(alpha):
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    z, x = recording()
+    rows, y = z.reshape(-1, DIMS), x.reshape(-1, CHANNELS)
+    found = poisson_glm(rows, y, alpha)
+    how = linear_model.PoissonRegressor(alpha=alpha, tol=1e-10, max_iter=10_000)
+    for n in range(CHANNELS):
+        theirs = how.fit(rows, y[:, n])
+        assert np.allclose(found.weights[:, n], theirs.coef_, atol=1e-6)
+        assert np.isclose(found.intercepts[n], theirs.intercept_, atol=1e-6)
+
+
 def test_products_in_pieces_are_the_same_fit(monkeypatch):
     z, x = recording()
     rows, y = z.reshape(-1, DIMS), x.reshape(-1, CHANNELS)
