@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from slowpoint.analysis.picture_memory import DELAYS, FLIP, Memories, Remembered
 from slowpoint.experiments import curricula, retention_and_speed
-from slowpoint.experiments.retention_and_speed import DELAYS, FLIP, Network, Networks
 
 ARMS = [(cell, name) for cell in ("gru", "lstm") for name in ("delay", "vocabulary")]
 HUNDRED = DELAYS.index(100)
@@ -27,6 +27,7 @@ def networks(right, **changes):
         "data": "digits",
         "cell": np.repeat([cell for cell, _ in ARMS], 3),
         "curriculum": np.repeat([name for _, name in ARMS], 3),
+        "delays": np.array(DELAYS),
         "predictor": np.array(PREDICTORS),
         "search": np.array(PREDICTORS[:2]),
         "stopped": np.full(count, -1),
@@ -38,10 +39,11 @@ def networks(right, **changes):
         "fallback": np.zeros((count, classes), bool),
         "gradients": np.full((count, classes), 1e-12),
         "bottoms": own,
+        "turned": np.full((count, classes), 3),
         "ends": np.zeros((count, classes), int),
         "final": np.zeros((count, classes), int),
     }
-    return Networks(**(fields | changes))
+    return Memories(**(fields | changes))
 
 
 def stated(found, settings):
@@ -128,7 +130,7 @@ def test_the_undefined_is_counted_and_left_out(right, settings):
     assert only(found, ("never named",)).value == 1
     assert np.isfinite(only(found, ("all: descent", "ranks")).value)
     whole, alone = networks(right), [0, 3, 6, 9]
-    names = set(vars(whole)) - {"data", "predictor", "search"}
+    names = set(vars(whole)) - {"data", "delays", "predictor", "search"}
     parts = {name: getattr(whole, name)[alone] for name in names}
     found = stated(dataclasses.replace(whole, **parts), settings)
     assert np.isnan(only(found, ("ahead of", "bottom")).value)
@@ -150,27 +152,21 @@ def test_zeros_are_numbers_and_bottoms_not_reached_are_none(right, settings):
 
 
 def left(**changes):
-    """Two networks of each arm; every class lasts to 50, then all are called 3."""
-    count, classes, delays = 8, 10, len(curricula.DELAYS)
-    late = np.array(curricula.DELAYS) > 50
-    informed = np.where(late, 0.0, 1.0) * np.ones((count, classes, 1))
-    named = np.full((count, classes, delays), 0.1)
-    named[:, :, late] = (np.arange(classes) == 3)[:, None]
+    """Three networks of each arm; every class lasts to 50, then all are called 3."""
+    whole = networks(np.zeros((12, 10)))
+    late = np.array(DELAYS) > 50
+    right = np.where(late, (np.arange(10) == 3)[:, None], 1.0) * np.ones((12, 1, 1))
+    informed = np.where(late, 0.0, 1.0) * np.ones((12, 10, 1))
+    values = np.full(whole.values.shape, 0.01)
+    values[:, -1] = 70
     fields = {
-        "data": "digits",
-        "cell": np.repeat([cell for cell, _ in ARMS], 2),
-        "curriculum": np.repeat([name for _, name in ARMS], 2),
-        "delays": np.array(curricula.DELAYS, float),
-        "stopped": np.full(count, -1),
-        "accuracy": np.where(late, 0.1, 0.97) * np.ones((count, 1)),
+        "accuracy": np.where(late, 0.1, 0.97) * np.ones((12, 1)),
+        "right": right,
         "informed": informed,
-        "named": named,
-        "speeds": np.full((count, classes), 0.01),
-        "flips": np.full((count, classes), 70),
-        "turned": np.full((count, classes), 3),
-        "ends": np.full((count, classes), 3),
+        "values": values,
+        "final": np.full((12, 10), 3),
     }
-    return curricula.Results(curricula.Lefts(**(fields | changes)))
+    return curricula.Results(dataclasses.replace(whole, **(fields | changes)))
 
 
 def said(results):
@@ -179,7 +175,7 @@ def said(results):
 
 def test_curricula_equal_inside_and_unequal_outside():
     accuracy = np.array(left().left.accuracy)
-    accuracy[:4, HUNDRED] = [0.8, 0.6, 0.5, 0.3]
+    accuracy[:6, HUNDRED] = [0.8, 0.7, 0.6, 0.5, 0.4, 0.3]
     good = said(left(accuracy=accuracy))
     assert only(good, ("gru, delay: accuracy at 19",)).verdict("full") == "holds"
     spread = only(good, ("gru: accuracy at 100, most",))
@@ -188,8 +184,8 @@ def test_curricula_equal_inside_and_unequal_outside():
     assert only(good, ("gru: accuracy at 100, delay less",)).value == pytest.approx(0.3)
     assert only(good, ("lstm: accuracy at 100, most",)).verdict("full") == "reported"
     assert only(good, ("gru: accuracy at 500",)).verdict("full") == "holds"
-    accuracy[2:4, 1] = 0.9
-    accuracy[:4, -2] = 0.2
+    accuracy[3:6, 1] = 0.9
+    accuracy[:6, -2] = 0.2
     bad = said(left(accuracy=accuracy))
     assert only(bad, ("gru, vocabulary: accuracy at 19",)).verdict("full") == "fails"
     assert only(bad, ("gru, delay: accuracy at 19",)).verdict("full") == "holds"
@@ -207,10 +203,10 @@ def test_where_memories_go_is_counted():
     assert value("gru, delay", "lower number") == pytest.approx(6 / 9)
     assert value("gru, delay", "given most often") == 1
     assert value("gru, delay", "free paths end") == 1
-    assert "most in 3, 3" in only(found, ("gru, delay", "free paths end")).says
+    assert "most in 3, 3, 3" in only(found, ("gru, delay", "free paths end")).says
     assert value("gru, delay", "log10") == pytest.approx(-2)
     assert value("gru, delay", "flip time") == 70
-    turned = np.tile(np.arange(10), (8, 1))
+    turned = np.tile(np.arange(10), (12, 1))
     still = said(left(turned=turned))
     assert np.isnan(only(still, ("gru, delay", "lower number")).value)
 
@@ -220,10 +216,10 @@ def test_earlier_classes_last_longer_only_against_the_other_curriculum():
     informed[:, :, HUNDRED] = np.linspace(1, 0, 10)  # in all networks: no sign of teaching
     same = said(left(informed=informed))
     assert np.isnan(only(same, ("gru", "taught earlier")).value)
-    informed[2:4, :, HUNDRED] *= 0.5  # the vocabulary's: late classes gain, relatively
+    informed[3:6, :, HUNDRED] *= 0.5  # the vocabulary's: late classes gain, relatively
     found = said(left(informed=informed))
     assert only(found, ("gru", "taught earlier")).value == pytest.approx(-1)
-    informed[2:4, 9] = np.nan  # never named by either
+    informed[3:6, 9] = np.nan  # never named by either
     assert np.isfinite(only(said(left(informed=informed)), ("gru", "taught earlier")).value)
 
 
@@ -239,12 +235,11 @@ def test_a_tiny_run_of_each_from_end_to_end(tmp_path):
     assert results.foretold.group.tolist() == ["gru"] * 4
     again = retention_and_speed.run(tiny)
     assert np.array_equal(again.networks.values, results.networks.values)
-    assert (tmp_path / "digits" / Network.__name__).is_dir()
+    assert (tmp_path / "digits" / Remembered.__name__).is_dir()
     retention_and_speed.draw(results)
     assert retention_and_speed.claims(results)
-    small = curricula.Settings(**TINY, search=20, walk=50, folder=str(tmp_path))
+    small = curricula.Settings(**TINY, searches=(20,), walk=1000, folder=str(tmp_path))
     found = curricula.run(small)
-    assert np.allclose(found.left.accuracy, results.networks.accuracy)  # the same networks
-    assert np.allclose(found.left.named.sum(axis=1).max(), 1, atol=1)
+    assert np.array_equal(found.left.values, results.networks.values)  # the same networks
     curricula.draw(found)
     assert curricula.claims(found)

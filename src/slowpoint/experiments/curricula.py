@@ -12,25 +12,17 @@ Takes: 30 s quick, 60 min full
 
 import dataclasses
 
-import jax.random as jr
 import numpy as np
 import pydantic
 import scipy.stats
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 
 from slowpoint.analysis.agreement import spearman
-from slowpoint.analysis.class_points import class_slow_points, ClippedAdam
-from slowpoint.analysis.free_path import flip_time
-from slowpoint.analysis.memory import class_centres
-from slowpoint.analysis.retention import retention
+from slowpoint.analysis.picture_memory import FLIP, Memories, memories, Settings as Base
 from slowpoint.core.claim import at_least, at_most, Claim, equal, reported
-from slowpoint.core.result import Result
-from slowpoint.learning.picture_study import Album, over_networks, Settings as Base
-from slowpoint.learning.training import Training
 from slowpoint.plots.retention import by_class, by_delay
 from slowpoint.plots.style import row
 
-DELAYS = (4, 19, 50, 100, 200, 500, 1000)
 BARS = {("digits", "gru"): 0.94, ("mnist whole", "gru"): 0.93}  # of accuracy at 19
 
 
@@ -38,88 +30,20 @@ class Settings(Base):
     cells: tuple[str, ...] = pydantic.Field(
         default=("gru", "lstm", "vanilla"), min_length=1, description="kinds of network"
     )
-    search: int = pydantic.Field(
-        default=20_000, ge=10, description="steps of Adam to a slow point; it is not the bottom"
-    )
-    walk: int = pydantic.Field(
-        default=1000, ge=2, description="steps without noise from the centres"
-    )
 
 
-QUICK = Settings(cells=("gru",), networks=1, units=48, updates=1000, search=2000)
-
-
-class Left(Result):
-    """What one network is left with."""
-
-    stopped: int  # update that was not finite; -1: none
-    accuracy: Float[np.ndarray, " delay"]
-    informed: Float[np.ndarray, "class delay"]  # NaN: a class never named
-    named: Float[np.ndarray, "class delay"]  # share of all pictures named so
-    speeds: Float[np.ndarray, " class"]  # at the slow point, per step
-    flips: Int[np.ndarray, " class"]  # steps; `walk` when none
-    turned: Int[np.ndarray, " class"]  # into which class; its own if never
-    ends: Int[np.ndarray, " class"]  # what the end of the free path is read out as
-
-
-class Lefts(Result):
-    """All networks, one row each."""
-
-    data: str
-    cell: Shaped[np.ndarray, " network"]
-    curriculum: Shaped[np.ndarray, " network"]
-    delays: Float[np.ndarray, " delay"]
-    stopped: Int[np.ndarray, " network"]
-    accuracy: Float[np.ndarray, "network delay"]
-    informed: Float[np.ndarray, "network class delay"]
-    named: Float[np.ndarray, "network class delay"]
-    speeds: Float[np.ndarray, "network class"]
-    flips: Int[np.ndarray, "network class"]
-    turned: Int[np.ndarray, "network class"]
-    ends: Int[np.ndarray, "network class"]
+QUICK = Settings(
+    cells=("gru",), networks=1, units=48, updates=1000, searches=(2000,), walk=1000
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    left: Lefts
+    left: Memories
 
 
 def run(settings: Settings) -> Results:
-    recipes = settings.recipes()
-    found = over_networks(settings, Left, measure)
-    names = [field.name for field in dataclasses.fields(Left)]
-    return Results(
-        Lefts(
-            data=settings.data,
-            cell=np.array([recipe.cell for recipe in recipes]),
-            curriculum=np.array([recipe.curriculum for recipe in recipes]),
-            delays=np.array(DELAYS, float),
-            **{name: np.stack([getattr(one, name) for one in found]) for name in names},
-        )
-    )
-
-
-def measure(settings: Settings, training: Training, album: Album) -> Left:
-    """What one network answers, and where its memories go."""
-    net, task, test = training.system, album.task, album.test
-    noise, ask = jr.split(jr.key(settings.seed))  # the same frames and questions for all
-    asked = net, task, test.images, test.labels, np.array(DELAYS)
-    answers = retention(*asked, key=ask, repeats=album.repeats)
-    centres = class_centres(net, task, key=noise, scale=album.calm).states
-    points = class_slow_points(net, task, centres, ClippedAdam(settings.search))
-    path = flip_time(net, task, centres, most=settings.walk)
-    own = (answers.trials / answers.trials.sum())[:, None]
-    named = np.nan_to_num(own * answers.tpr + (1 - own) * answers.fpr)
-    return Left(
-        stopped=int(training.stopped),
-        accuracy=answers.accuracy,
-        informed=answers.informedness,
-        named=named,
-        speeds=points.minimised,
-        flips=path.steps,
-        turned=path.turned,
-        ends=path.named[:, -1],
-    )
+    return Results(memories(settings))
 
 
 def claims(results: Results) -> list[Claim]:
@@ -138,13 +62,13 @@ def claims(results: Results) -> list[Claim]:
     return found
 
 
-def _gated(left: Lefts) -> float:
-    return left.accuracy[left.cell != "vanilla", DELAYS.index(19)].mean()
+def _gated(left: Memories) -> float:
+    return left.accuracy[left.cell != "vanilla", left.at(19)].mean()
 
 
-def _beyond(left: Lefts, cell: str) -> list[Claim]:
+def _beyond(left: Memories, cell: str) -> list[Claim]:
     """C1: unequal beyond the delays taught, forgotten in the end."""
-    at = lambda d: left.accuracy[left.cell == cell, DELAYS.index(d)]
+    at = lambda d: left.accuracy[left.cell == cell, left.at(d)]
     judge = (left.data, cell) == ("digits", "gru")
     spread, mean = np.ptp(at(100)), {d: at(d).mean() for d in (500, 1000)}
     rows = [(at_least, f"{cell}: accuracy at 100, most less least", spread, 0.15)]
@@ -153,7 +77,7 @@ def _beyond(left: Lefts, cell: str) -> list[Claim]:
         _claim(relation, says, v, bar if judge else None) for relation, says, v, bar in rows
     ]
     delay, words = (
-        left.accuracy[(left.cell == cell) & (left.curriculum == name), DELAYS.index(100)]
+        left.accuracy[(left.cell == cell) & (left.curriculum == name), left.at(100)]
         for name in ("delay", "vocabulary")
     )
     if len(delay) and len(words):
@@ -171,39 +95,47 @@ def _claim(relation, says: str, value: float, bar: float | None) -> Claim:
     return reported(says, value) if bar is None else relation(says, value, bar, "full")
 
 
-def _early(left: Lefts, cell: str) -> float:
+def _early(left: Memories, cell: str) -> float:
     """Order of teaching against what the vocabulary adds to informedness at 100, by class.
 
     Against the other curricula, which have no order: a digit that lasts in all counts as none.
     """
     own, words = left.cell == cell, left.curriculum == "vocabulary"
-    mean = lambda rows: _mean(left.informed[rows][:, :, DELAYS.index(100)])
+    mean = lambda rows: _mean(left.informed[rows][:, :, left.at(100)])
     added = mean(own & words) - mean(own & ~words)
     return spearman(-np.arange(len(added), dtype=float), added)
 
 
-def _arm(left: Lefts, arm, says: str, bar: float | None) -> list[Claim]:
+def _arm(left: Memories, arm, says: str, bar: float | None) -> list[Claim]:
     """The networks of one cell and curriculum."""
-    right = lambda d: left.accuracy[arm, DELAYS.index(d)]
-    informed = lambda d: np.nanmean(left.informed[arm][:, :, DELAYS.index(d)])
+    right = lambda d: left.accuracy[arm, left.at(d)]
+    informed = lambda d: np.nanmean(left.informed[arm][:, :, left.at(d)])
     beyond = lambda of: ", ".join(f"{np.mean(of(d)):.3f} at {d}" for d in (50, 100, 200))
     own = np.arange(left.turned.shape[1])
     gone = left.turned[arm] != own
     lower = (left.turned[arm] < own)[gone].mean() if gone.any() else np.nan
-    most = left.named[arm][:, :, DELAYS.index(200)].max(axis=1).mean()
-    read = np.mean([len(np.unique(one)) for one in left.ends[arm]])
+    most = _named(left)[arm][:, :, left.at(200)].max(axis=1).mean()
+    read = np.mean([len(np.unique(one)) for one in left.final[arm]])
+    slow = np.log10(left.value(left.search[0])[arm]).mean()
     rows = [
         (f"informedness at 19, mean ({beyond(informed)})", informed(19)),
         ("accuracy at 100, sd over networks", right(100).std()),
-        ("log10 speed at the slow point, mean", np.log10(left.speeds[arm]).mean()),
-        ("flip time, median", np.median(left.flips[arm])),
+        (f"log10 speed at the slow point ({left.search[0]}), mean", slow),
+        ("flip time, median", np.median(left.value(FLIP)[arm])),
         ("memories that turn: into a class of a lower number, share", lower),
         ("answer given most often at 200, share", most),
-        (f"classes read out where free paths end, mean ({_sinks(left.ends[arm])})", read),
+        (f"classes read out where free paths end, mean ({_sinks(left.final[arm])})", read),
     ]
     inside = f"{says}: accuracy at 19, mean ({beyond(right)})"
     found = [reported(f"{says}: {what}", value) for what, value in rows]
     return [_claim(at_least, inside, right(19).mean(), bar), *found]
+
+
+def _named(left: Memories) -> Float[np.ndarray, "network class delay"]:
+    """Share of all pictures that are named so, every class counted alike."""
+    others = left.right.shape[1] - 1
+    wrong = left.right - left.informed
+    return np.nan_to_num((left.right + others * wrong) / (others + 1))
 
 
 def _sinks(ends: Int[np.ndarray, "network class"]) -> str:
@@ -232,7 +164,7 @@ def draw(results: Results):
         )
         ax.set(title=cell, ylabel="accuracy")
     names = np.unique(left.curriculum).tolist()
-    informed = left.informed[:, :, DELAYS.index(100)]
+    informed = left.informed[:, :, left.at(100)]
     by_class(axes[-1], {n: _mean(informed[left.curriculum == n]) for n in names})
     axes[-1].set(ylabel="informedness at 100")
     return figure

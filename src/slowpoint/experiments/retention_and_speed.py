@@ -1,6 +1,6 @@
 """What tells how long a class is remembered: the speed of its slow point, or a run?
 
-Networks of two cells learn by two curricula to name a picture up to 19 frames after it was
+Memories of two cells learn by two curricula to name a picture up to 19 frames after it was
 seen, and are asked up to 1000 frames after. Beside that stand, class by class, the speed at
 its slow point, by the paper's descent (its steps are said: the speed depends on them) and at
 the bottom of the valley; the speed 40 steps along the free path from its centre; and the step
@@ -16,80 +16,32 @@ import dataclasses
 import jax.random as jr
 import numpy as np
 import pydantic
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Int, Shaped
 
 from slowpoint.analysis.agreement import agreement, LEVELS
-from slowpoint.analysis.class_points import class_slow_points, ClippedAdam, ToTheBottom
-from slowpoint.analysis.free_path import flip_time
-from slowpoint.analysis.memory import class_centres
-from slowpoint.analysis.places import places
-from slowpoint.analysis.retention import retention
+from slowpoint.analysis.picture_memory import (
+    BOTTOM,
+    FLIP,
+    Memories,
+    memories,
+    Settings as Base,
+)
 from slowpoint.core.claim import at_least, at_most, Claim, equal, reported
 from slowpoint.core.result import Result
-from slowpoint.learning.picture_study import Album, over_networks, Settings as Base
-from slowpoint.learning.training import Training
 from slowpoint.plots.agreement import cloud, intervals
 from slowpoint.plots.style import row
 
-DELAYS = (4, 19, 50, 100, 200, 500, 1000)
-ALONG = 40  # step of the free path at which its speed is taken
-CAP = 1000  # steps; a later flip counts as one at it
 JUDGED = "accuracy at 100"
 SHARP = 1e-10  # |projected gradient of q| of a bottom
-STILL = 1e-6  # speed per step under which a path has come to rest
-FLIP, FREE, BOTTOM, CENTRE = "flip time", "free path", "bottom", "centre"
 
 
 class Settings(Base):
-    searches: tuple[int, ...] = pydantic.Field(
-        default=(20_000, 100_000), min_length=1, description="steps of the paper's descent"
-    )
-    walk: int = pydantic.Field(
-        default=20_000, ge=CAP, description="steps without noise from the centres"
-    )
     draws: int = pydantic.Field(default=2000, ge=2, description="of the bootstrap")
 
 
 QUICK = Settings(
     cells=("gru",), networks=1, units=48, updates=1000, searches=(2000,), walk=2000, draws=100
 )
-
-
-class Network(Result):
-    """One network: what it remembers of each class, and what might have told so."""
-
-    stopped: int  # update that was not finite; -1: none
-    accuracy: Float[np.ndarray, " delay"]
-    right: Float[np.ndarray, "class delay"]  # share of its pictures named right; NaN: never
-    informed: Float[np.ndarray, "class delay"]  # less the share of others named so
-    values: Float[np.ndarray, "predictor class"]  # speeds per step; steps
-    reads: Int[np.ndarray, "search class"]  # what the point found is read out as
-    fallback: Bool[np.ndarray, " class"]  # the centre is of trials read out wrong
-    gradients: Float[np.ndarray, " class"]  # |projected gradient of q| at the bottom
-    bottoms: Int[np.ndarray, " class"]  # equal where classes share one
-    ends: Int[np.ndarray, " class"]  # equal where free paths end in one place; -1: still moves
-    final: Int[np.ndarray, " class"]  # what the end of the free path is read out as
-
-
-class Networks(Result):
-    """All of them, one row each."""
-
-    data: str
-    cell: Shaped[np.ndarray, " network"]
-    curriculum: Shaped[np.ndarray, " network"]
-    predictor: Shaped[np.ndarray, " predictor"]
-    search: Shaped[np.ndarray, " search"]  # of `reads`: the descents, then the bottom
-    stopped: Int[np.ndarray, " network"]
-    accuracy: Float[np.ndarray, "network delay"]
-    right: Float[np.ndarray, "network class delay"]
-    informed: Float[np.ndarray, "network class delay"]
-    values: Float[np.ndarray, "network predictor class"]
-    reads: Int[np.ndarray, "network search class"]
-    fallback: Bool[np.ndarray, "network class"]
-    gradients: Float[np.ndarray, "network class"]
-    bottoms: Int[np.ndarray, "network class"]
-    ends: Int[np.ndarray, "network class"]
-    final: Int[np.ndarray, "network class"]
 
 
 class Foretold(Result):
@@ -106,56 +58,16 @@ class Foretold(Result):
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    networks: Networks
+    networks: Memories
     foretold: Foretold
 
 
 def run(settings: Settings) -> Results:
-    recipes = settings.recipes()
-    found = over_networks(settings, Network, measure)
-    names = [field.name for field in dataclasses.fields(Network)]
-    descents = [f"descent, {steps} steps" for steps in settings.searches]
-    networks = Networks(
-        data=settings.data,
-        cell=np.array([recipe.cell for recipe in recipes]),
-        curriculum=np.array([recipe.curriculum for recipe in recipes]),
-        predictor=np.array([*descents, BOTTOM, CENTRE, FREE, FLIP]),
-        search=np.array([*descents, BOTTOM]),
-        **{name: np.stack([getattr(one, name) for one in found]) for name in names},
-    )
+    networks = memories(settings)
     return Results(networks, _foretold(networks, settings))
 
 
-def measure(settings: Settings, training: Training, album: Album) -> Network:
-    """What one network remembers, and what might have told so."""
-    net, task, test = training.system, album.task, album.test
-    noise, ask = jr.split(jr.key(settings.seed))  # the same frames and questions for all
-    asked = net, task, test.images, test.labels, np.array(DELAYS)
-    answers = retention(*asked, key=ask, repeats=album.repeats)
-    centres = class_centres(net, task, key=noise, scale=album.calm)
-    start = centres.states
-    path = flip_time(net, task, start, most=settings.walk)
-    found = [class_slow_points(net, task, start, ClippedAdam(n)) for n in settings.searches]
-    bottom = class_slow_points(net, task, start, ToTheBottom())
-    values = [point.minimised for point in found]
-    values += [bottom.speeds, path.speeds[:, 0], path.speeds[:, ALONG]]
-    still = path.speeds[:, -1] < STILL
-    return Network(
-        stopped=int(training.stopped),
-        accuracy=answers.accuracy,
-        right=answers.tpr,
-        informed=answers.informedness,
-        values=np.stack([*values, np.minimum(path.steps, CAP)]),
-        reads=np.stack([point.named for point in [*found, bottom]]),
-        fallback=centres.fallback,
-        gradients=bottom.gradients,
-        bottoms=places(bottom.states),
-        ends=np.where(still, places(path.ends), -1),
-        final=path.named[:, -1],
-    )
-
-
-def _foretold(networks: Networks, settings: Settings) -> Foretold:
+def _foretold(networks: Memories, settings: Settings) -> Foretold:
     """How well each predictor orders each outcome, in all networks and in those of a cell.
 
     A bottom that was not reached is unknown.
@@ -165,9 +77,9 @@ def _foretold(networks: Networks, settings: Settings) -> Foretold:
     values = np.where(ground & (networks.gradients > SHARP), np.nan, values)
     values = np.where(flips, np.log1p(values), np.log(np.maximum(values, np.finfo(float).tiny)))
     outcomes = {
-        f"accuracy at {d}": networks.right[:, :, DELAYS.index(d)] for d in (50, 100, 200)
+        f"accuracy at {d}": networks.right[:, :, networks.at(d)] for d in (50, 100, 200)
     }
-    outcomes["informedness at 100"] = networks.informed[:, :, DELAYS.index(100)]
+    outcomes["informedness at 100"] = networks.informed[:, :, networks.at(100)]
     groups = {str(cell): networks.cell == cell for cell in np.unique(networks.cell)}
     if len(groups) > 1:
         groups = {"all": np.ones(len(networks.cell), bool)} | groups
@@ -195,7 +107,7 @@ def _foretold(networks: Networks, settings: Settings) -> Foretold:
 def claims(results: Results) -> list[Claim]:
     """Bars are those of digits and the GRU, but one; other cells are reported."""
     networks = results.networks
-    inside = networks.accuracy[:, DELAYS.index(19)].mean()
+    inside = networks.accuracy[:, networks.at(19)].mean()
     found = [
         equal("networks that stopped learning", (networks.stopped >= 0).sum(), 0),
         at_least("accuracy at 19, mean of all networks", inside, 0.8),
@@ -207,7 +119,7 @@ def claims(results: Results) -> list[Claim]:
     return [*found, *_order(results)]
 
 
-def _never(networks: Networks) -> int:
+def _never(networks: Memories) -> int:
     return int(np.isnan(networks.right[:, :, 0]).sum())
 
 
@@ -215,7 +127,7 @@ def _claim(relation, says: str, value: float, bar: float | None) -> Claim:
     return reported(says, value) if bar is None else relation(says, value, bar, "full")
 
 
-def _points(networks: Networks, cell: str) -> list[Claim]:
+def _points(networks: Memories, cell: str) -> list[Claim]:
     """C2: does a slow point read out its class, and how many are there?"""
     some = networks.cell == cell
     judged = networks.data == "digits" and cell == "gru"
@@ -277,9 +189,9 @@ def draw(results: Results):
     networks, told = results.networks, results.foretold
     figure, axes = row(4, width=12.0, height=3.0)
     names = networks.predictor.tolist()
-    right = networks.right[:, :, DELAYS.index(100)]
+    right = networks.right[:, :, networks.at(100)]
     for ax, name in zip(axes, (FLIP, BOTTOM)):
-        cloud(ax, networks.values[:, names.index(name)], right, networks.cell)
+        cloud(ax, networks.value(name), right, networks.cell)
         ax.set(xlabel=name, ylabel=JUDGED)
     one = list(told.outcome).index(JUDGED)
     for ax, level, title in zip(axes[2:], (0, 1), ("within networks", "between siblings")):

@@ -4,7 +4,7 @@ import functools
 import itertools
 import pathlib
 from collections.abc import Callable
-from typing import Literal, NamedTuple, TypeVar
+from typing import ClassVar, Literal, NamedTuple, TypeVar
 
 import jax.random as jr
 import numpy as np
@@ -23,7 +23,6 @@ from slowpoint.tasks.delayed_classification import DelayedClassification
 R = TypeVar("R", bound=Result)
 S = TypeVar("S", bound="Settings")
 ASKED = 2000  # pictures held out that are asked, at most
-PLACE = {"cells", "curricula", "networks", "folder", "processes"}  # which networks, not what of
 
 
 class Settings(Base):
@@ -47,6 +46,7 @@ class Settings(Base):
         default="", description="where networks are kept, so that a run goes on; '': nowhere"
     )
     processes: int = pydantic.Field(default=1, ge=1, description="networks at once")
+    measures: ClassVar[tuple[str, ...]] = ("data", "seed")  # settings that a measure depends on
 
     def recipes(self) -> list[Recipe]:
         """One per network, siblings side by side.
@@ -104,5 +104,6 @@ def _one(settings: Settings, kind: type[R], measure, recipe: Recipe) -> R:
         training = taught(recipe, pictures.task, key=key, folder=trainings)
         return measure(settings, training, pictures)
 
-    identity = f"{recipe} {settings.model_dump_json(exclude=PLACE)}\n"
+    chosen = settings.model_dump_json(include=set(settings.measures))
+    identity = f"{recipe} {chosen}\n"
     return kept(path, kind, identity, make)
