@@ -278,8 +278,8 @@ def _how(found: Selection, context: Context) -> list[str]:
         "rates keep within half a spike in all bins of the draw and twice the largest count.",
         f"The k that decides is {found.k[found.decisive]}: what models within the margin lose "
         "from all trials to k differs most there, for its paired error.",
-        '"By size": what is left of the score of all trials where few must teach as many weights '
-        "as there are latents, to first order; too high where k is small.",
+        '"By size": what is left of the score of all trials where few must teach as many '
+        "weights as there are latents, to first order; too high where k is small.",
         "1 - R²: a linear regression from each model to each other on the training trials, "
         "variance-weighted, scored on the test trials; intervals from drawing these again. "
         "Files of one sub-folder are of one run and do not decode each other.",
