@@ -213,7 +213,7 @@ def _scored(fitted: Fitted, readout: Readout, z, x) -> tuple[float, float, int, 
 
 def _mean(scores) -> tuple[float, float]:
     """`(mean, its standard error)`; both not finite where a score is not."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         spread = scores.std(ddof=1) if len(scores) > 1 else np.nan
         return scores.mean(), spread / np.sqrt(len(scores))
 
