@@ -14,6 +14,7 @@ from slowpoint.latents.students import (
     HELD_OUT,
     NEW,
     record,
+    Recording,
     ring_teacher,
     school,
 )
@@ -82,6 +83,11 @@ def test_few_shot_scores_fall_with_the_dose(study):
         [s.mean for s in shots(states, recording, (6, 64), draws=8, key=jr.key(4))]
     )
     assert (np.diff(scores[3:], axis=0) < 0).all()
+    masked = [recording.train.copy(), recording.test.copy()]
+    for counts in masked:
+        counts[..., : NEW[0]] = 0  # what few shots must not depend on
+    again = shots(states[:1], Recording(*masked), (6, 64), draws=8, key=jr.key(4))[0]
+    np.testing.assert_array_equal(again.mean, scores[0])
     # a spike that was never seen is scored at 1e-9, which magnifies rounding
     np.testing.assert_allclose(scores[0], scores[3], rtol=0, atol=1e-9)
 
@@ -103,12 +109,12 @@ def test_schools_are_told_apart(study):
     np.testing.assert_array_equal(both.co_smoothing[8:], found.co_smoothing[:4])
     poor = both.co_smoothing.copy()
     poor[[1, 9]] -= 6e-3
-    shifted = both.co_smoothing[8:] + 0.1
+    shifted = poor[8:] + 0.1  # another teacher, another level
 
     worse = dataclasses.replace(both, co_smoothing=np.concatenate([poor[:8], shifted]))
-    assert worse.near.tolist() == [True, False, *[True] * 10]
-    assert worse.taught.tolist() == [False, False, True, *[False] * 6, True, True, False]
-    assert worse.pool.sum() == 3 + 4 + 1
+    assert worse.near.tolist() == [True, False, *[True] * 7, False, True, True]
+    assert worse.taught.tolist() == [False, False, True, *[False] * 7, True, False]
+    assert worse.pool.sum() == 1 + 4 + 1 + 1
     with pytest.raises(ValueError, match="give the teacher first"):
         cohort(students[1:], states[1:], recording, key=jr.key(3))
 
