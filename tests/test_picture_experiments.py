@@ -78,8 +78,13 @@ def test_what_foretells_best_is_said_and_a_tie_is_none(right, settings):
     assert paper.verdict("full") == "holds"
     assert only(found, ("all: descent", "ranks")).verdict("full") == "reported"
     assert only(found, ("lstm: descent", "ranks")).verdict("full") == "reported"
+    told = retention_and_speed._foretold(networks(right), settings)
+    row = told.outcome.tolist().index("accuracy at 100")
     for name in ("bottom", "centre", "free path"):
-        assert only(found, ("ahead of", name)).verdict("full") == "holds"
+        ahead = only(found, ("ahead of", name))
+        assert ahead.verdict("full") == "holds"
+        lead = told.lead_ranges[row, 0, -1, PREDICTORS.index(name)]
+        assert ahead.value == lead.min() < lead.max()
     assert only(found, ("ahead of", "descent")).value < 0.1
     assert only(found, (FLIP_RANK,)).value > 0.9
 
@@ -89,6 +94,10 @@ def test_a_predictor_of_the_wrong_sign_fails_the_papers_claim(right, settings):
     turned = np.array(plain.values)
     turned[:, 0] = 1 / turned[:, 0]
     found = stated(networks(right, values=turned), settings)
+    assert only(found, ("gru: descent", "ranks")).verdict("full") == "fails"
+    weak = np.array(plain.values)
+    weak[:, 0] = weak[:, 1]  # by chance
+    found = stated(networks(right, values=weak), settings)
     assert only(found, ("gru: descent", "ranks")).verdict("full") == "fails"
     blind = np.array(plain.values)
     blind[:, -1] = 1 / blind[:, -1]

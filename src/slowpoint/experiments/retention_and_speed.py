@@ -36,7 +36,7 @@ SHARP = 1e-10  # |projected gradient of q| of a bottom
 
 
 class Settings(Base):
-    draws: int = pydantic.Field(default=2000, ge=2, description="of the bootstrap")
+    draws: int = pydantic.Field(default=1000, ge=2, description="of the bootstrap")
 
 
 QUICK = Settings(
