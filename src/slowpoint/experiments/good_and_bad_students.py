@@ -3,11 +3,13 @@
 A teacher of four states; a student that learned from it; students that are the teacher beside
 a clock that no channel sees. All predict alike. What a clock adds is known exactly, and so is
 what it costs a readout: both are measured against the formulas, on three teachers. Levels move
-from teacher to teacher, losses against the own teacher do not.
+from teacher to teacher, losses against the own teacher hardly do. One does: with an exact clock
+six trials lose 2.4 to 3.4 bits per spike, not 2.7 to 3.1, because neurons that were silent in
+them decide it; that claim fails in the full run.
 
 Paper: Dabholkar and Barak 2024, arXiv:2405.14425, the good and the bad student; the clock of
 any dose and its laws are ours.
-Takes: 23 s quick, 80 s full
+Takes: 23 s quick, 3 min full
 """
 
 import dataclasses
