@@ -9,7 +9,10 @@ import pytest
 from jaxtyping import Array, Float
 
 from slowpoint.analysis.ancestry import Ancestry, likeness, track_back
+from slowpoint.analysis.branch import Branch
 from slowpoint.analysis.class_points import class_slow_points, ToTheBottom
+from slowpoint.analysis.events import Clock, see
+from slowpoint.analysis.walk import _events, Spot, Steps, Way
 from slowpoint.cells.gru import GRU
 from slowpoint.core.precision import float64
 from slowpoint.core.system import Map
@@ -134,3 +137,13 @@ def test_an_ancestry_survives_its_file(tmp_path):
 def test_wrong_numbers_of_classes_are_refused(classes):
     with pytest.raises(ValueError, match="for 5 snapshots"):
         track_back(wells(*[END] * 5), TASK, np.array(END)[:, None], np.array(classes))
+
+
+def test_a_point_that_only_just_stands_still_does_not_ask_for_itself():
+    """A leg that follows fixed points meets an end that is not known to be one."""
+    seen = see(Clock(True, 1.0), np.zeros(1), 0.0, np.array([[-0.5]]))
+    still, moving = (
+        Spot(seen._replace(value=v), {"kinds": k}) for v, k in ((0.0, 1), (1.0, 0))
+    )
+    branch = Branch(lambda value: Wells(value * jnp.ones(CLASSES)), jnp.zeros(CLASSES + 1))
+    assert _events(Way(branch, Clock(True, 1.0), 1.0, False, Steps()), still, moving) == []

@@ -115,7 +115,7 @@ def _near(way: Way, a: Spot, b: Spot) -> bool:
 def _events(way: Way, a: Spot, b: Spot) -> list[Event]:
     if a.fixed and b.fixed:
         return crossings(way.branch, way.clock, a.seen, b.seen, way.span)
-    if not (a.fixed or b.fixed):
+    if not (way.slow and (a.fixed or b.fixed)):  # else this leg would ask for itself
         return []
     still, moving = (a, b) if a.fixed else (b, a)
     leg = _leg(way._replace(slow=False), still, moving.seen.value)
