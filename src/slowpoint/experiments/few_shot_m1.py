@@ -6,8 +6,9 @@ all trials hardly minds the noise; one taught by few does, and no other model ca
 Models share their noise (8+5 has the first five of 8+40), or each has its own: then all that
 have some are nearly equally hard to decode, and the correlation is weaker though the order is
 the same. Beware: both scores also punish real signal of small variance, so 20 components
-predict best and look worse than 8. Compare models that predict equally well. These latents have
-no readout of their own: Q_co is that of the readout taught by all training trials.
+predict best and look worse than 8, and over all models of the rat the penalty turns the sign of
+the correlation. Compare models that predict equally well. These latents have no readout of
+their own: Q_co is that of the readout taught by all training trials.
 
 Paper: Dabholkar and Barak 2024, arXiv 2405.14425, few-shot scores against cross-decoding of
 four recordings; these are others, and the family of models is ours.
