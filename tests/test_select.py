@@ -100,6 +100,22 @@ def test_a_wide_margin_does_not_let_the_blind_win(chosen):
     assert found.model[found.taken] in ("0_0", "0_1")
 
 
+def test_who_is_outside_the_margin_is_not_taken_for_its_few_shots():
+    z, _ = truth()
+    x, x_test = targets()
+    poor = np.full(x_test.shape, x_test.mean())  # good latents, rates that say nothing
+    models = {
+        "4_0": lambda: parts(noisy(4, 8)),
+        "poor": lambda: Latents(z[:TRAIN], z[TRAIN:], poor),
+        "12_0": lambda: parts(noisy(12, 24)),
+    }
+    found = select(models, x, x_test, key=jr.key(0), how=HOW)
+    assert (found.q_k[1] > found.q_k[[0, 2]].max(axis=0)).all()
+    assert found.near.tolist()[:2] == [True, False]
+    assert found.tied.tolist() == [True, False, False]
+    assert found.taken == 0
+
+
 def test_own_rates_are_scored_as_they_are():
     z, rates = truth()
     x, x_test = targets()
