@@ -8,7 +8,7 @@ at which that path is first read out as another class, its flip time.
 
 Paper: Haviv, Rivkind and Barak 2019, Proceedings of Machine Learning Research 97, 2663, speed
 and memory. Digits of 8 x 8 pixels and fewer updates than the paper's.
-Takes: 30 s quick, 45 min full
+Takes: 35 s quick, 50 min full
 """
 
 import dataclasses
