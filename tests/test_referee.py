@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from slowpoint.analysis.even import even_box, even_normal
+from slowpoint.analysis.field import values
 from slowpoint.analysis.methods import Forward
 from slowpoint.analysis.mountain_pass import mountain_pass
+from slowpoint.analysis.pullback import pulled_back
 from slowpoint.analysis.referee import DIVERGED, jacobian_at, referee, resolved, TICK
 from slowpoint.analysis.settle import settle
 from slowpoint.core.clock import RungeKutta
+from slowpoint.core.precision import float64
 from slowpoint.core.system import Flow
 from slowpoint.core.wrap import Sampled
 from slowpoint.worlds.bistable import Bistable
@@ -215,3 +218,19 @@ def test_settling_to_another_speed_compiles_nothing_new():
 
     first, again, other = traced(1e-9), traced(1e-9), traced(1e-4)
     assert first > again == other  # once per call the rule is asked for its shapes
+
+
+def test_another_tick_and_time_compile_nothing_new():
+    around = mountain_pass(Noted(), np.zeros(1))
+
+    def traced(tick, ticks):
+        before = len(TRACED)
+        clock = dataclasses.replace(around, fine=RungeKutta(Noted(), tick))
+        with float64():
+            field = pulled_back(clock, ticks)
+        values(field, np.full((3, 1), 0.9))
+        return len(TRACED) - before
+
+    assert traced(0.1, 8)  # it is noted
+    assert not traced(0.1, 300)
+    assert not traced(0.05, 8)

@@ -26,6 +26,10 @@ class Field(eqx.Module):
     def gradient(self, x: Float[Array, " state"]) -> Float[Array, " state"]:
         """Its derivative there."""
 
+    def plain(self) -> "Field":
+        """The same field without what its gradient alone needs: what `values` compiles for."""
+        return self
+
     @abc.abstractmethod
     def pack(self) -> dict[str, np.ndarray]:
         """Its numbers without its system, for a file; `unpack` of its class reads them."""
@@ -36,7 +40,7 @@ def values(psi: Psi, states: Float[Numbers, "... state"]) -> Float[np.ndarray, "
 
     All leading axes are samples; those of what `psi` returns come after them.
     """
-    return _over(_values, psi, states)
+    return _over(_values, psi.plain() if isinstance(psi, Field) else psi, states)
 
 
 def gradients(

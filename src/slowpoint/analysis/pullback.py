@@ -6,6 +6,8 @@ the hyperplane itself; as T grows the zeros of $\psi_T$ tend to the separatrix, 
 falling like $e^{-(2|\lambda_s| + \lambda_u) T}$ with the slowest decaying rate $\lambda_s$.
 """
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -50,6 +52,9 @@ class PulledBack(Field):
             return adjoint(w)[0]
 
         return self.shrink() * jax.lax.fori_loop(0, self.ticks, back, self.left)
+
+    def plain(self):
+        return dataclasses.replace(self, room=0)  # all times then compile as one
 
     def pack(self):
         return {"ticks": np.asarray(self.ticks)}

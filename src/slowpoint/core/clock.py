@@ -7,6 +7,9 @@ fixed points, and those of the map lie elsewhere (Dabholkar and Barak 2025 take 
 from typing import Literal
 
 import equinox as eqx
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike, Float
 
 from slowpoint.core.system import Flow, Map, System
 from slowpoint.core.wrap import Held, Sampled
@@ -67,6 +70,11 @@ class Continuous(Flow):
         return self.inside.box(u)  # velocities on its faces point inside, as steps do
 
 
+def _array(value: ArrayLike) -> Float[Array | np.ndarray, ""]:
+    """A number of Python's as an array in double precision; an array as it is."""
+    return np.asarray(value, float) if isinstance(value, int | float) else value  # pyright: ignore
+
+
 class RungeKutta(Map):
     """`flow` seen every `tick`, moved there by the classical method of fourth order.
 
@@ -75,12 +83,13 @@ class RungeKutta(Map):
     """
 
     flow: System
-    tick: float = eqx.field(static=True)  # h, in the flow's unit of time
+    # an array: what is compiled for one tick serves every other
+    tick: Float[Array | np.ndarray, ""] = eqx.field(converter=_array)  # h, in time of the flow
 
     def __check_init__(self):
         if self.flow.discrete or self.tick <= 0:
             raise ValueError(
-                f"tick={self.tick} of {type(self.flow).__name__}: give a Flow and a tick > 0."
+                f"tick={self.tick:g} of {type(self.flow).__name__}: give a Flow and a tick > 0."
             )
 
     @property
@@ -97,14 +106,14 @@ class RungeKutta(Map):
 
     @property
     def dt(self):
-        return self.tick
+        return self.tick if isinstance(self.tick, Tracer) else float(self.tick)
 
     @property
     def initial(self):
         return self.flow.initial
 
     def step(self, x, u):
-        h, f = self.tick, lambda x: self.flow.velocity(x, u)
+        h, f = self.tick.astype(x.dtype), lambda x: self.flow.velocity(x, u)
         a = f(x)
         b = f(x + h / 2 * a)
         c = f(x + h / 2 * b)
