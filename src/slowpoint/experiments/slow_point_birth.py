@@ -9,7 +9,7 @@ followed until it is lost.
 
 Paper: Haviv, Rivkind and Barak 2019, Proceedings of Machine Learning Research 97, 2663, the
 ancestry of slow points. Digits of 8 x 8 pixels and fewer updates than the paper's.
-Takes: 30 s quick, 17 min full
+Takes: 24 s quick, 17 min full
 """
 
 import dataclasses
@@ -63,7 +63,7 @@ class Settings(Base):
 
 
 QUICK = Settings(
-    networks=2, units=32, updates=900, looks=8, search=1000, follow=500, dated=1, parts=4
+    networks=2, units=24, updates=600, looks=8, search=1000, follow=500, dated=1, parts=4
 )
 
 
@@ -182,9 +182,8 @@ def _births(training, task, bottom: Ancestry, steps, settings: Settings, number:
     """The largest moves of a bottom, looked at between their two snapshots."""
     rows, updates = [], training.snapshot_updates
     moves = bottom.jumps[:, :-1]
-    order = np.argsort(-moves, axis=None)[: settings.dated]
     family = between(training.snapshots)
-    for point, snapshot in zip(*np.unravel_index(order, moves.shape)):
+    for point, snapshot in _largest(bottom, settings.dated):
         values = snapshot + np.linspace(1, 0, settings.parts + 1)
         start = bottom.states[point, snapshot + 1]
         path = track(family, start, values, hold=np.asarray(task.quiet), seek="slow")
@@ -199,6 +198,19 @@ def _births(training, task, bottom: Ancestry, steps, settings: Settings, number:
         known = (when, near, folds, snapshot in steps)
         rows.append((number, int(point), moved, bool(len(lost)), *known))
     return rows
+
+
+def _largest(bottom: Ancestry, count: int) -> list[tuple[int, int]]:
+    """`(class, snapshot)` of the largest moves; a bottom that classes share counts once."""
+    moves, found = bottom.jumps[:, :-1], []
+    for point, snapshot in zip(*np.unravel_index(np.argsort(-moves, axis=None), moves.shape)):
+        here = bottom.states[point, snapshot + 1]
+        same = (bottom.states[k, s + 1] for k, s in found if s == snapshot)
+        if not any(np.linalg.norm(here - other) < SAME for other in same):
+            found.append((int(point), int(snapshot)))
+        if len(found) == count:
+            break
+    return found
 
 
 def _splits(bottom: Ancestry, updates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
