@@ -16,6 +16,7 @@ from slowpoint.analysis.free_path import flip_time
 from slowpoint.analysis.memory import class_centres
 from slowpoint.analysis.places import places
 from slowpoint.analysis.retention import retention
+from slowpoint.analysis.valley import Valley
 from slowpoint.core.result import Result
 from slowpoint.learning.picture_study import Album, over_networks, Settings as Base
 from slowpoint.learning.training import Training
@@ -33,10 +34,13 @@ class Settings(Base):
     searches: tuple[int, ...] = pydantic.Field(
         default=(20_000, 100_000), min_length=1, description="steps of the paper's descent"
     )
+    deepest: int = pydantic.Field(
+        default=4000, ge=1, description="Newton steps to the bottom at most"
+    )
     walk: int = pydantic.Field(
         default=20_000, ge=CAP, description="steps without noise from the centres"
     )
-    measures: ClassVar[tuple[str, ...]] = ("data", "seed", "searches", "walk")
+    measures: ClassVar[tuple[str, ...]] = ("data", "seed", "searches", "deepest", "walk")
 
 
 class Remembered(Result):
@@ -117,7 +121,9 @@ def remembered(settings: Settings, training: Training, album: Album) -> Remember
     start = centres.states
     path = flip_time(net, task, start, most=settings.walk)
     found = [class_slow_points(net, task, start, ClippedAdam(n)) for n in settings.searches]
-    bottom = class_slow_points(net, task, start, ToTheBottom())
+    bottom = class_slow_points(
+        net, task, start, ToTheBottom(Valley(max_steps=settings.deepest))
+    )
     values = [point.minimised for point in found]
     values += [bottom.speeds, path.speeds[:, 0], path.speeds[:, ALONG]]
     still = path.speeds[:, -1] < STILL

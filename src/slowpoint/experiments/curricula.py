@@ -33,7 +33,7 @@ class Settings(Base):
 
 
 QUICK = Settings(
-    cells=("gru",), networks=1, units=48, updates=1000, searches=(2000,), walk=1000
+    cells=("gru",), networks=1, units=48, updates=1000, searches=(2000,), deepest=400, walk=1000
 )
 
 

@@ -40,7 +40,14 @@ class Settings(Base):
 
 
 QUICK = Settings(
-    cells=("gru",), networks=1, units=48, updates=1000, searches=(2000,), walk=2000, draws=100
+    cells=("gru",),
+    networks=1,
+    units=48,
+    updates=1000,
+    searches=(2000,),
+    deepest=400,
+    walk=2000,
+    draws=100,
 )
 
 
