@@ -204,12 +204,12 @@ def _largest(bottom: Ancestry, count: int) -> list[tuple[int, int]]:
     """`(class, snapshot)` of the largest moves; a bottom that classes share counts once."""
     moves, found = bottom.jumps[:, :-1], []
     for point, snapshot in zip(*np.unravel_index(np.argsort(-moves, axis=None), moves.shape)):
+        if len(found) == count:
+            break
         here = bottom.states[point, snapshot + 1]
         same = (bottom.states[k, s + 1] for k, s in found if s == snapshot)
         if not any(np.linalg.norm(here - other) < SAME for other in same):
             found.append((int(point), int(snapshot)))
-        if len(found) == count:
-            break
     return found
 
 
