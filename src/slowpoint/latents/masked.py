@@ -58,7 +58,8 @@ class MaskedTransformer(eqx.Module):
 
     embed: eqx.nn.Linear
     places: Float[Array, "bin dim"]
-    layers: list[Layer]
+    layers: Layer  # every array has the layers as its first axis
+    depth: int = eqx.field(static=True)
     norm: eqx.nn.LayerNorm
     read: eqx.nn.Linear
 
@@ -74,13 +75,15 @@ class MaskedTransformer(eqx.Module):
     ) -> "MaskedTransformer":
         """Untrained; begins with the mean rate of every channel."""
         _, bins, channels = trials.counts.shape
-        embed, places, read, *rest = jr.split(key, 3 + layers)
+        embed, places, read, rest = jr.split(key, 4)
+        stacked = eqx.filter_vmap(lambda own: Layer.random(bins, dims, dropout, key=own))
         out = eqx.nn.Linear(dims, channels, key=read)
         means = jnp.log(jnp.maximum(trials.counts.mean(axis=(0, 1)), 1e-3))
         return cls(
             embed=eqx.nn.Linear(trials.held_in, dims, key=embed),
             places=0.1 * jr.normal(places, (bins, dims)),
-            layers=[Layer.random(bins, dims, dropout, key=own) for own in rest],
+            layers=stacked(jr.split(rest, layers)),
+            depth=layers,
             norm=eqx.nn.LayerNorm(dims),
             read=eqx.tree_at(lambda line: line.bias, out, means),
         )
@@ -90,10 +93,15 @@ class MaskedTransformer(eqx.Module):
     ) -> Float[Array, "bin dim"]:
         """Of one trial; without a key nothing is dropped."""
         x = jax.vmap(self.embed)(jnp.sqrt(shown)) + self.places
-        keys = [None] * len(self.layers) if key is None else jr.split(key, len(self.layers))
-        for layer, own in zip(self.layers, keys):
-            x = layer(x, own)
-        return jax.vmap(self.norm)(x)
+        arrays, rest = eqx.partition(self.layers, eqx.is_array)
+
+        def through(x, one):
+            weights, number = one
+            own = None if key is None else jr.fold_in(key, number)
+            return eqx.combine(weights, rest)(x, own), None
+
+        numbered = (arrays, jnp.arange(self.depth))
+        return jax.vmap(self.norm)(jax.lax.scan(through, x, numbered)[0])
 
     def log_rates(self, latents: Float[Array, "bin dim"]) -> Float[Array, "bin channel"]:
         """Of all channels, held in first."""
