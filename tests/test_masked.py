@@ -1,5 +1,6 @@
 """Do models that fill in what is hidden see only what they may, and learn what is there?"""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -91,14 +92,20 @@ def test_latents_are_frozen_and_each_trial_is_alone(make):
     )
 
 
-def test_every_bin_can_tell_of_every_other():
-    """Attention over time; without it a bin's latents would depend on that bin alone."""
+@pytest.mark.parametrize("off", ["neither", "time", "space", "both"])
+def test_every_bin_can_tell_of_every_other(off):
+    """By attention over time, or over features, whose values are mixed over bins."""
     counts = recording(4)
     model = MaskedTransformer.random(trials(counts), 8, 1, 0.0, key=jr.key(0))
+    for name in ("time", "space"):
+        if off in (name, "both"):
+            where = lambda m, name=name: getattr(m.layers, name).output_proj.weight
+            model = eqx.tree_at(where, model, jnp.zeros_like(where(model)))
     slope = jax.jacobian(lambda x: model.latents(x)[:, 0])
     shown = jnp.asarray(counts[0, :, :HELD_IN] + 1.0)
     told = np.abs(np.asarray(slope(shown))).sum(axis=2)
-    assert (told > 0).all()
+    known = np.eye(BINS, dtype=bool) if off == "both" else np.ones((BINS, BINS), bool)
+    np.testing.assert_array_equal(told > 0, known)
 
 
 def test_dropout_needs_a_key():
