@@ -35,7 +35,7 @@ class Settings(Base):
         default=(20_000, 100_000), min_length=1, description="steps of the paper's descent"
     )
     deepest: int = pydantic.Field(
-        default=4000, ge=1, description="Newton steps to the bottom at most"
+        default=2000, ge=1, description="Newton steps to the bottom at most"
     )
     walk: int = pydantic.Field(
         default=20_000, ge=CAP, description="steps without noise from the centres"
