@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from slowpoint.experiments import cross_decoding_pool as experiment
+from slowpoint.latents.emissions import PoissonEmissions
+from slowpoint.latents.hmm import fit_em, random_start
 from slowpoint.latents.pool import (
     autoencoders,
     components,
@@ -51,10 +53,15 @@ def test_latents_come_from_held_in_counts_and_models_from_training_trials(kind):
         assert np.abs(one.latents[50:] - other.latents[50:]).max() > 1e-3
 
 
-def test_hidden_states_are_probabilities():
-    two, three = markov(parts(), (2, 3), 3, key=jr.key(0))
+def test_hidden_states_are_inferred_from_held_in_neurons():
+    whole = parts()
+    two, three = markov(whole, (2, 3), 3, key=jr.key(0))
     assert (two.latents.shape[2], three.latents.shape[2]) == (2, 3)
-    np.testing.assert_allclose(three.latents.sum(axis=2), 1)
+    counts = np.concatenate([whole.held_in, whole.held_out], axis=2)
+    start = random_start(counts[:40], 3, PoissonEmissions, key=jr.split(jr.key(0), 2)[1])
+    model = fit_em(start, counts[:40], updates=3).model
+    counts[..., 6:] = np.nan
+    np.testing.assert_allclose(three.latents, model.smooth(counts).posteriors, atol=1e-9)
 
 
 @pytest.mark.slow
