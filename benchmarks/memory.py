@@ -25,7 +25,7 @@ from slowpoint.learning.train import train
 from slowpoint.recordings.images import digits, mnist
 from slowpoint.tasks.delayed_classification import curriculum, DelayedClassification
 
-UNITS, UPDATES, ROUNDS, SNAPSHOTS = 100, 2000, 2, 21
+UNITS, UPDATES, ROUNDS, SNAPSHOTS = 100, 2000, 2, 11
 
 
 def network(task: DelayedClassification) -> GRU:
@@ -86,8 +86,11 @@ def following() -> None:
     looked = [snapshot(trained.snapshots, i) for i in range(last, 101)]
     some = jax.tree.map(lambda a: a[last:], trained.snapshots)
     everything = np.full(SNAPSHOTS, 10)
-    ways = {"the paper's descent": (ClippedAdam(20_000), ClippedAdam(4000))}
-    ways["to the bottom"] = (ToTheBottom(), ToTheBottom())
+    ways = {
+        "4,000 steps of Adam, anew 100,000": (ClippedAdam(), ClippedAdam(4000)),
+        "4,000 steps of Adam, anew 20,000": (ClippedAdam(20_000), ClippedAdam(4000)),
+        "to the bottom": (ToTheBottom(), ToTheBottom()),
+    }
     for name, (anew, near) in ways.items():
         centres = class_centres(looked[-1], task, key=jr.key(1)).states
         points = class_slow_points(looked[-1], task, centres, anew).states  # compiles

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from slowpoint.analysis.departures import departures
-from slowpoint.analysis.escapes import Escapes, escapes, NO_TIME, PROVED, TURNS
+from slowpoint.analysis.escapes import Escapes, escapes, NO_TIME, PROVED, STRONG, TURNS
 from slowpoint.analysis.fixed_points import fixed_points
 from slowpoint.analysis.residence import Residence, residence
 from slowpoint.analysis.topology import topology
@@ -204,13 +204,14 @@ def test_away_from_the_slowest_place_the_start_says_how_far():
 class Slide(Map):
     """One step is one to the right."""
 
+    speed: float = 1.0
     state_size: int = eqx.field(static=True, default=1)
     input_size: int = eqx.field(static=True, default=1)
     output_size: int = eqx.field(static=True, default=1)
     dt: float = eqx.field(static=True, default=1.0)
 
     def step(self, x, u):
-        return x + 1 + u
+        return x + self.speed + u
 
     def output(self, x):
         return x
@@ -227,6 +228,15 @@ def test_steps_are_counted_to_where_another_place_is_much_nearer():
     assert run.shares[0].tolist() == [0, 1, 0]
     assert run.mean.tolist() == [6, np.inf]
     assert run.range[1].tolist() == pytest.approx([40 * 3 / -np.log(0.025), np.inf])
+
+
+def test_home_is_no_place_to_go_to():
+    """Nothing moves: the place that is home is as near as home itself."""
+    home = np.zeros((1, 1))
+    run = residence(
+        Slide(0.0), home, home, np.zeros(1), np.zeros(1), key=jr.key(0), runs=2, most=5
+    )
+    assert run.gone.tolist() == [[-1, -1]]
 
 
 def test_the_interval_holds_the_mean_in_95_of_100():
@@ -285,6 +295,7 @@ def test_what_is_undefined_is_said(found):
     loud = foresee(*asked, 3.0, key=jr.key(0))
     assert loud is not None
     assert set(loud.forecast.says) == {TOO_NOISY}
+    assert (loud.escapes.code == STRONG).all()
     assert np.isnan(loud.forecast.steps).all()
     late = foresee(*asked, 0.5, key=jr.key(0), seconds=0.0)
     assert late is not None
