@@ -5,8 +5,11 @@ from every other's. The mean over sources, a number that needs no teacher, is co
 the student has and the teacher lacks, and with its k-shot scores. Beside it the two linear
 variants: R2 weighted by variance, and R2 that counts every dimension alike.
 
+The column mean is as good as the truth. That six trials tell the same of students of EM alone
+fails in the full run, on two teachers of three.
+
 Paper: Dabholkar and Barak 2024, arXiv:2405.14425, cross-decoding.
-Takes: 23 s quick, 8 min full
+Takes: 23 s quick, 7 min full
 """
 
 import dataclasses
@@ -200,9 +203,11 @@ def draw(results: Results):
     axes[0].set_ylabel("column mean, KL")
     axes[1].set_ylabel("column mean, 1 - R2")
     taught = kind == "em"
-    schools = np.array([f"teacher {s}" for s in students.school[columns.row]])
-    kinds(axes[2], columns.by_taught[taught], columns.scores[taught, -1], schools[taught]).set(
-        xlabel="column mean, KL, EM alone", ylabel=f"{columns.k[-1]}-shot, bits per spike"
+    school, last = students.school[columns.row], columns.scores[:, -1]
+    best = np.array([last[taught & (school == s)].max(initial=-np.inf) for s in school])
+    names = np.array([f"teacher {s}" for s in school])
+    kinds(axes[2], columns.by_taught[taught], (last - best)[taught], names[taught]).set(
+        xlabel="column mean, KL, EM alone", ylabel=f"{columns.k[-1]}-shot, below the best"
     )
     for ax in axes[:2]:
         ax.set_xscale("log")
