@@ -74,7 +74,7 @@ def test_what_a_clock_adds_is_what_theory_says(study):
             law = own * clock_size(student.hands, student.dose, 10)
             np.testing.assert_allclose(size, law, rtol=0.01)
             told = free + clock_divergence(student.hands, student.dose, 10)
-            np.testing.assert_allclose(found.extraneous[i], told, rtol=0.02)
+            np.testing.assert_allclose(found.extraneous[i], told, rtol=0.01)
 
 
 def test_few_shot_scores_fall_with_the_dose(study):
