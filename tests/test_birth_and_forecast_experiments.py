@@ -9,7 +9,7 @@ import pytest
 from slowpoint.analysis.ancestry import Ancestry
 from slowpoint.experiments import any_network, memory_forecast, slow_point_birth
 from slowpoint.experiments.memory_forecast import Memories
-from slowpoint.experiments.slow_point_birth import agreement, Births, Lines, Splits
+from slowpoint.experiments.slow_point_birth import agreement, Births, Lines
 
 
 def verdicts(module, results):
@@ -89,6 +89,7 @@ def lines(ratio, parents):
             updates=np.tile(np.arange(3.0), (count, 1)),
             at_step=np.array(ratio, float),
             elsewhere=one,
+            later=one,
             bottom_at_step=one,
             bottom_elsewhere=one,
             named=one,
@@ -96,6 +97,8 @@ def lines(ratio, parents):
             parents=tree,
             bottom_parents=tree,
             likeness=np.full_like(tree, 1),
+            shared=np.full_like(tree, -1),
+            other=np.full_like(tree, -1),
             jumps=np.tile([1.0, 2.0, 0.0], (count, 1)),
         ),
         Births(
@@ -107,7 +110,6 @@ def lines(ratio, parents):
             np.array([0, 1]),
             np.zeros(2, bool),
         ),
-        Splits(np.full((count, 10), -1), np.full((count, 10), -1)),
     )
 
 
@@ -136,6 +138,14 @@ def test_parents_agree_only_where_all_name_one():
         verdicts(slow_point_birth, found)["new classes of 7 with one parent in all 2 networks"]
         == "fails"
     )
+
+
+def test_jumps_are_parted_at_the_ends_of_stages():
+    found = ancestry([[0, 1.0, 3.0, 3.5, 3.5], [0] * 5, [0] * 5])
+    steps = np.array([1])
+    assert slow_point_birth._jump(found, steps, True) == pytest.approx(2 / 3)
+    assert slow_point_birth._jump(found, steps, False) == pytest.approx(1.5 / 9)
+    assert slow_point_birth._jump(found, steps, False, 1) == pytest.approx(0.5 / 6)
 
 
 def ancestry(states):
