@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 
 from slowpoint.analysis.ancestry import Ancestry
+from slowpoint.analysis.escapes import Escapes, PROVED, UNPROVED
+from slowpoint.analysis.residence import Residence
+from slowpoint.analysis.topology import Topology
 from slowpoint.experiments import any_network, memory_forecast, slow_point_birth
 from slowpoint.experiments.memory_forecast import Memories
 from slowpoint.experiments.slow_point_birth import agreement, Births, Lines
+from slowpoint.theory.escape import escape_time
 
 
 def verdicts(module, results):
@@ -68,6 +72,30 @@ def test_undefined_and_unseen_memories_have_no_ratio():
     assert numbers[FACTOR_2] == 1
     assert numbers["memories that no run left"] == 1
     assert numbers["of them forecast above the lower end"] == 0  # 70 of 80 or more
+
+
+def test_a_memory_with_a_way_that_has_no_proof_is_undefined():
+    ways = Escapes(
+        origin=np.array([0, 1, 1]),
+        target=np.array([1, 0, 2]),
+        saddle=np.array([3, 3, 4]),
+        rate=np.full(3, 0.2),
+        barrier=np.array([3.0, 3.0, np.nan]),
+        amplitude=np.array([1.0, 1.0, np.nan]),
+        cosine=np.ones(3),
+        courses=np.zeros((3, 2, 1)),
+        code=np.array([PROVED, PROVED, UNPROVED]),
+        noise=np.ones(1),
+    )
+    nothing = np.zeros((0, 3), int)
+    graph = Topology(np.array([0, 1]), np.zeros(0, int), np.zeros(0, int), nothing)
+    places = np.array([[0.0], [1.0]])
+    counted = Residence(places, places, np.full((2, 4), 9), np.array([[1] * 4, [-1] * 4]), 9)
+    rows = memory_forecast._rows(ways, graph, counted)
+    assert rows[0]["forecast"] == pytest.approx(escape_time(0.2, 1.0, 3.0))
+    assert (rows[0]["goes"], rows[0]["went"]) == (1, 1)
+    assert np.isnan(rows[1]["forecast"])
+    assert (rows[1]["goes"], rows[1]["went"]) == (-1, -1)
 
 
 def test_a_wrong_place_is_seen():

@@ -17,7 +17,7 @@ from slowpoint.cells.vanilla import Vanilla
 from slowpoint.core.system import Map
 from slowpoint.report.explain import explain
 from slowpoint.report.explanation import summary, write
-from slowpoint.report.forecast import AT_MOST, foresee, NO_WAY, TOO_NOISY
+from slowpoint.report.forecast import _of_slow, AT_MOST, foresee, NO_NOISE, NO_WAY, TOO_NOISY
 from slowpoint.report.numbers import read_noise
 from slowpoint.theory.escape import (
     escape_time,
@@ -196,6 +196,29 @@ def test_away_from_the_slowest_place_the_start_says_how_far():
     form = departures(system, moved, np.zeros(1), np.array([0.02]))
     assert form.start == pytest.approx([0.05], rel=1e-6)
     assert form.push == pytest.approx([1e-3], rel=1e-6)
+
+
+@pytest.mark.parametrize(("decay", "says"), [(0.5, ""), (1.01, NO_NOISE)])
+def test_a_slow_point_is_forecast_from_its_run_without_noise(decay, says):
+    """Where another mode grows, noise is not counted in, and that is said."""
+    system = Bent(1e-3, decay=decay)
+    points = fixed_points(Bent(1e-3), np.full((1, 2), 0.01), hold=np.zeros(1), seek="slow")
+    steps = residence(
+        system, points.states, np.array([[2.0, 0.0]]), np.zeros(1), np.zeros(1), key=jr.key(0)
+    )
+    form = departures(system, points.slow, np.zeros(1), np.array([0.005]))
+    forecast, shares, words = _of_slow(form, steps)
+    assert words == [says]
+    assert shares.tolist() == [[1.0]]
+    free = steps.steps[0, 0]
+    assert free == pytest.approx(np.pi / 2 / np.sqrt(1e-3), rel=0.1)
+    if says:
+        assert forecast == pytest.approx([free])
+    else:
+        assert forecast[0] / free == pytest.approx(
+            float(noisy_exit_time(1.0, 1e-3, 1.25e-5, 0.0)) / (np.pi / 2 / np.sqrt(1e-3)),
+            rel=1e-3,
+        )
 
 
 # ---------------------------------------------------------------- counted

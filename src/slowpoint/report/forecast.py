@@ -21,7 +21,8 @@ Numbers = Array | np.ndarray
 RUNS, MOST = 32, 3000  # of the simulation: runs from each memory, steps of a run
 SHOWN = 60  # rows of the table at most; forecast.npz holds all
 NO_SADDLE = "no saddle is known to lead away"
-NO_MODE = "not one slow mode leads away"
+NO_MODE = "no single slow mode leads away"
+NO_NOISE = "no single slow mode leads away: steps without noise"
 TOO_NOISY = "the noise is too strong to forecast in"
 NO_WAY = "no way out was found and proved"
 AT_MOST = "some ways out were not found: at most"
@@ -113,15 +114,16 @@ def _of_slow(modes: Departures, free: Residence):
     shares = np.full((len(free.homes), len(free.places)), np.nan)
     steps, says = np.full(len(shares), np.nan), []
     for row in range(len(shares)):
-        form = modes.bend[row], modes.push[row]
+        form, goes = (modes.bend[row], modes.push[row]), bool(free.left[row])
+        if goes:
+            steps[row] = free.steps[row, 0]
+            shares[row] = np.arange(shares.shape[1]) == free.gone[row, 0]
         if not modes.defined[row]:
-            says.append(NO_MODE)
+            says.append(NO_NOISE if goes else NO_MODE)
             continue
         noisy = noisy_exit_time(*form, modes.diffusion[row], modes.start[row])
-        steps[row] = noisy
-        if free.left[row]:
-            steps[row] *= free.steps[row, 0] / free_exit_time(*form, modes.start[row])
-            shares[row] = np.arange(shares.shape[1]) == free.gone[row, 0]
+        still = free_exit_time(*form, modes.start[row])
+        steps[row] = noisy * (steps[row] / still if goes else 1.0)
         says.append("")
     return steps, shares, says
 
@@ -189,8 +191,9 @@ def _how(foreseen: Foreseen) -> str:
         "Forecast of a stable point: the cheapest course of noise over each neighbouring "
         "saddle, proved by simulation, and how wide that way is; it is meant for weak noise. "
         "Of a slow point: the steps it takes without noise, shortened as in the normal form of "
-        f"a fold. Counted: {runs} runs until they are at most half as far from another stable "
-        "point as from home; a run that never left counts as its steps."
+        "a fold where one slow mode leads away. "
+        f"Counted: {runs} runs until they are at most half as far from another stable point as "
+        "from home; a run that never left counts as its steps."
     )
 
 
@@ -201,8 +204,9 @@ def forecast_summary(foreseen: Foreseen | None) -> list[str]:
     found = foreseen.forecast
     order = np.argsort(found.steps)[: int(np.isfinite(found.steps).sum())]
     first, last = order[0], order[-1]
+    longest = f"; memory {found.memories[last]} lasts longest, {found.steps[last]:.3g}"
     return [
         f"In noise memory {found.memories[first]} goes first, after {found.steps[first]:.3g} "
-        f"steps in the mean, to {_places(found.places, found.shares[first])}; memory "
-        f"{found.memories[last]} lasts longest, {found.steps[last]:.3g}."
+        f"steps in the mean, to {_places(found.places, found.shares[first])}"
+        f"{longest if last != first else ''}."
     ]
