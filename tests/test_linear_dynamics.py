@@ -1,12 +1,20 @@
 """Are the paths the most likely ones, and is the rule that made them found again?"""
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
 
 from slowpoint.core.precision import float64, widen
-from slowpoint.latents.linear_dynamics import _paths, fit_dynamics, LinearDynamics, precision
+from slowpoint.latents.linear_dynamics import (
+    _paths,
+    _weights,
+    fit_dynamics,
+    LinearDynamics,
+    precision,
+    RIDGE,
+)
 
 BINS = 6
 
@@ -85,6 +93,29 @@ def test_channels_left_out_are_channels_missing():
     lost = np.full_like(x, np.nan)
     lost[..., kept] = x[..., kept]
     np.testing.assert_allclose(model.encode(x[..., kept], kept), model.encode(lost), atol=1e-10)
+
+
+def test_weights_are_most_likely_given_the_spread_of_the_paths():
+    model = turning()
+    rng = np.random.default_rng(2)
+    z, x = sample(model, 40, BINS)
+    each = np.full((40, BINS, 2, 2), [[0.3, 0.1], [0.1, 0.4]])
+    with float64():
+        wide = widen(model)
+        arrays = [jnp.asarray(a) for a in (x, z, each)]
+        for _ in range(3):
+            c, d = _weights(wide, *arrays)
+            wide = eqx.tree_at(lambda m: (m.loadings, m.offsets), wide, (c, d))
+        c, d = np.asarray(c), np.asarray(d)
+
+    def cost(flat):
+        w, b = flat[:2], flat[2]
+        rate = np.exp(z @ w + b + np.einsum("rtij,i,j->rt", each, w, w) / 2)
+        return (rate - x[..., n] * (z @ w + b)).sum() + RIDGE * w @ w / 2
+
+    for n in rng.choice(12, 3, replace=False):
+        slope = scipy.optimize.approx_fprime(np.append(c[n], d[n]), cost, 1e-6)
+        np.testing.assert_allclose(slope, 0, atol=2e-2)
 
 
 def test_the_rule_is_found_again():

@@ -108,6 +108,23 @@ def test_every_bin_can_tell_of_every_other(off):
     np.testing.assert_array_equal(told > 0, known)
 
 
+@pytest.mark.parametrize("way", ["forth", "back"])
+def test_a_trial_is_read_both_ways(way):
+    counts = recording(4)
+    model = Autoencoder.random(trials(counts), 3, 8, key=jr.key(0))
+    line = model.start.weight
+    kept = slice(0, 8) if way == "forth" else slice(8, 16)
+    alone = eqx.tree_at(
+        lambda m: m.start.weight, model, jnp.zeros_like(line).at[:, kept].set(line[:, kept])
+    )
+    shown = jnp.asarray(counts[0, :, :HELD_IN], jnp.float32)
+    told = jax.jacobian(lambda x: alone.latents(x)[0, 0])(shown + 1.0)
+    size = np.abs(np.asarray(told)).sum(axis=1)
+    assert (size > 0).all()
+    near, far = (-1, 0) if way == "forth" else (0, -1)  # what was read last is known best
+    assert size[near] > size[far]
+
+
 def test_dropout_needs_a_key():
     counts = recording(4)
     data = trials(counts)
