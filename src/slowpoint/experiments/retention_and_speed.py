@@ -32,6 +32,7 @@ from slowpoint.plots.agreement import cloud, intervals
 from slowpoint.plots.style import row
 
 JUDGED = "accuracy at 100"
+ZERO = 1e-12  # a speed below is rounding: the point is fixed
 SHARP = 1e-10  # |projected gradient of q| of a bottom
 
 
@@ -82,7 +83,7 @@ def _foretold(networks: Memories, settings: Settings) -> Foretold:
     values = np.moveaxis(networks.values, 1, 0)
     flips, ground = ((networks.predictor == name)[:, None, None] for name in (FLIP, BOTTOM))
     values = np.where(ground & (networks.gradients > SHARP), np.nan, values)
-    values = np.where(flips, np.log1p(values), np.log(np.maximum(values, np.finfo(float).tiny)))
+    values = np.where(flips, np.log1p(values), np.log(np.maximum(values, ZERO)))
     outcomes = {
         f"accuracy at {d}": networks.right[:, :, networks.at(d)] for d in (50, 100, 200)
     }
@@ -194,14 +195,15 @@ def _with_range(value: float, ends: Float[np.ndarray, " 2"]) -> str:
 
 def draw(results: Results):
     networks, told = results.networks, results.foretold
-    figure, axes = row(4, width=12.0, height=3.0)
+    figure, axes = row(5, width=14.0, height=3.0)
     names = networks.predictor.tolist()
     right = networks.right[:, :, networks.at(100)]
     for ax, name in zip(axes, (FLIP, BOTTOM)):
-        cloud(ax, networks.value(name), right, networks.cell)
+        cloud(ax, np.maximum(networks.value(name), ZERO), right, networks.cell)
         ax.set(xlabel=name, ylabel=JUDGED)
     one = list(told.outcome).index(JUDGED)
-    for ax, level, title in zip(axes[2:], (0, 1), ("within networks", "between siblings")):
-        intervals(ax, names, told.ranks[one, level], told.ranges[one, level])
-        ax.set(title=title, xlabel=f"rank correlation with {JUDGED}")
+    for level, ax in enumerate(axes[2:]):
+        said = names if level == 0 else [""] * len(names)
+        intervals(ax, said, told.ranks[one, level], told.ranges[one, level])
+        ax.set(title=LEVELS[level], xlabel=f"ranks, with {JUDGED}")
     return figure

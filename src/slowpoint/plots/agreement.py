@@ -18,7 +18,7 @@ def cloud(
     names = np.unique(groups)
     for name, colour in zip(names, colormaps["viridis"](np.linspace(0, 0.7, len(names)))):
         own = groups == name
-        x, y = np.maximum(values[own], 1e-17).ravel(), outcome[own].ravel()
+        x, y = values[own].ravel(), outcome[own].ravel()
         ax.semilogx(x, y, ".", ms=3, alpha=0.6, color=colour, label=str(name))
     ax.legend(fontsize=7)
     return ax
