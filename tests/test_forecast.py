@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from slowpoint.analysis.departures import departures
-from slowpoint.analysis.escapes import Escapes, escapes, NO_TIME, PROVED, STRONG, TURNS
+from slowpoint.analysis.escapes import (
+    Escapes,
+    escapes,
+    NO_TIME,
+    PROVED,
+    STRONG,
+    TURNS,
+    UNPROVED,
+)
 from slowpoint.analysis.fixed_points import fixed_points
 from slowpoint.analysis.residence import Residence, residence
 from slowpoint.analysis.topology import topology
@@ -17,7 +25,16 @@ from slowpoint.cells.vanilla import Vanilla
 from slowpoint.core.system import Map
 from slowpoint.report.explain import explain
 from slowpoint.report.explanation import summary, write
-from slowpoint.report.forecast import _of_slow, AT_MOST, foresee, NO_NOISE, NO_WAY, TOO_NOISY
+from slowpoint.report.forecast import (
+    _of_slow,
+    _of_stable,
+    AT_MOST,
+    foresee,
+    LATE,
+    NO_NOISE,
+    NO_WAY,
+    TOO_NOISY,
+)
 from slowpoint.report.numbers import read_noise
 from slowpoint.theory.escape import (
     escape_time,
@@ -117,7 +134,7 @@ def test_rates_of_several_ways_add():
 # ---------------------------------------------------------------- ways out
 
 
-@pytest.mark.parametrize("edge", [0.5, 3.0])
+@pytest.mark.parametrize("edge", [0.5, pytest.param(3.0, marks=pytest.mark.slow)])
 def test_the_cheapest_course_climbs_the_barrier_and_is_as_wide_as_its_edge(edge):
     """E = 2 V / (sd^2 / dt), k = sqrt(2) sqrt(curvature at the bottom / at the edge)."""
     system, sd = Trough(edge), 0.08
@@ -322,7 +339,9 @@ def test_what_is_undefined_is_said(found):
     assert np.isnan(loud.forecast.steps).all()
     late = foresee(*asked, 0.5, key=jr.key(0), seconds=0.0)
     assert late is not None
-    assert set(late.forecast.says) == {NO_WAY}
+    assert set(late.forecast.says) == {LATE}
+    lost = eqx.tree_at(lambda w: w.code, late.escapes, np.full(8, UNPROVED))
+    assert set(_of_stable(lost, graph.attractors)[2]) == {NO_WAY}
     ways = found.foreseen.escapes
     assert (ways.code == PROVED).all()
     assert AT_MOST not in found.foreseen.forecast.says

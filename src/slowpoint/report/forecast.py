@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from slowpoint.analysis.departures import Departures, departures
-from slowpoint.analysis.escapes import checked_noise, Escapes, escapes, STRONG
+from slowpoint.analysis.escapes import checked_noise, Escapes, escapes, NO_TIME, STRONG
 from slowpoint.analysis.points import FixedPoints, SLOW
 from slowpoint.analysis.residence import Residence, residence
 from slowpoint.analysis.topology import Topology
@@ -25,6 +25,7 @@ NO_MODE = "no single slow mode leads away"
 NO_NOISE = "no single slow mode leads away: steps without noise"
 TOO_NOISY = "the noise is too strong to forecast in"
 NO_WAY = "no way out was found and proved"
+LATE = "not done: the time was over"
 AT_MOST = "some ways out were not found: at most"
 
 
@@ -101,7 +102,7 @@ def _of_stable(ways: Escapes, places: np.ndarray):
         elif (ways.code[mine] == STRONG).any():
             says.append(TOO_NOISY)
         elif not good[mine].any():
-            says.append(NO_WAY)
+            says.append(LATE if (ways.code[mine] == NO_TIME).any() else NO_WAY)
         elif np.isnan(steps[row]):
             says.append(TOO_NOISY)
         else:
