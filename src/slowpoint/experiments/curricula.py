@@ -159,7 +159,7 @@ def draw(results: Results):
         names = np.unique(left.curriculum[own]).tolist()
         by_delay(
             ax,
-            left.delays,
+            left.delays.astype(float),
             {name: left.accuracy[own & (left.curriculum == name)] for name in names},
         )
         ax.set(title=cell, ylabel="accuracy")
