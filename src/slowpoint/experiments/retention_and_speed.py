@@ -4,11 +4,13 @@ Memories of two cells learn by two curricula to name a picture up to 19 frames a
 seen, and are asked up to 1000 frames after. Beside that stand, class by class, the speed at
 its slow point, by the paper's descent (its steps are said: the speed depends on them) and at
 the bottom of the valley; the speed 40 steps along the free path from its centre; and the step
-at which that path is first read out as another class, its flip time.
+at which that path is first read out as another class, its flip time. In the full run flip time
+orders classes (rank .82), siblings (.92) and all networks (.89) best. The paper's speed orders
+classes in the GRU (-.33) and not in the LSTM (.02).
 
 Paper: Haviv, Rivkind and Barak 2019, Proceedings of Machine Learning Research 97, 2663, speed
 and memory. Digits of 8 x 8 pixels and fewer updates than the paper's.
-Takes: 35 s quick, 50 min full
+Takes: 35 s quick, 45 min full
 """
 
 import dataclasses
