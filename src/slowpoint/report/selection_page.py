@@ -235,7 +235,7 @@ def laws_of(found: Selection, counts: Counts) -> Float[np.ndarray, "model k"]:
 
 def _table(found: Selection, order: list[int], laws) -> Table:
     shots = [word for k in found.k for word in (f"{k}-shot", "s.e.m.", "by size")]
-    head = ["model", "latents", "Q_co", "of", "margin", *shots, "1 - R²", "95 %", "as source"]
+    head = ["model", "latents", "Q_co", "of", "margin", "1 - R²", "95 %", "as source", *shots]
     rows = []
     for i in order:
         numbers = zip(found.q_k[i], found.sem[i], laws[i])
@@ -248,10 +248,10 @@ def _table(found: Selection, order: list[int], laws) -> Table:
                 f"{found.q_co[i]:.4f}",
                 "its rates" if found.own[i] else "readout",
                 "within" if found.near[i] else "",
-                *cells,
                 f"{found.column[i]:.3f}",
                 f"{low:.3f} to {high:.3f}",
                 f"{found.row[i]:.3f}",
+                *cells,
             ]
         )
     return Table("Models", head, rows)
