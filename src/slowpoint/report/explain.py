@@ -96,23 +96,13 @@ def explain(
     drive, look, part, pick, some, cross = jr.split(key, 6)
     say("driving the network")
     visited = visit(system, hold, key=drive)
-    cloud = visited.states.reshape(-1, system.state_size)
-    if states is None:
-        notes.append(f"States were sampled: {visited.how}")
-    else:
-        cloud = checked_states(system, states)
-        notes.append(f"{len(cloud)} visited states were given.")
+    cloud = _seen(system, visited, states, notes)
     say("looking for fixed points")
     found = search(system, hold=hold, key=look, states=cloud, plan=_plan(system, left(0.6)))
     points = found.points
-    if system.state_size <= SLOW_UNITS:
+    if _small_enough(system, "Slow points were not looked for: they need", notes):
         say("looking for slow points")
         points = union(points, _slow(system, cloud, hold, pick), Tolerance().same)
-    else:
-        notes.append(
-            "Slow points were not looked for: they need the full Hessian, which is done up to "
-            f"{SLOW_UNITS} numbers of state; this network has {system.state_size}."
-        )
     say("letting go of the saddles")
     graph = topology(system, points, hold, key=part, seconds=left(0.5))
     stable = points.states[graph.attractors]
@@ -123,7 +113,7 @@ def explain(
     limits = {"seconds": left(1.0 if noise is None else 0.5), "key": cross}
     ways = flips(system, points, graph, hold, mask=mask, **limits)
     foreseen = None
-    if noise is not None and _small_enough(system, notes):
+    if noise is not None and _small_enough(system, "No forecast was made: it needs", notes):
         say("forecasting how long memories last")
         limits = {"seconds": left(1.0), "key": jr.fold_in(cross, 1)}
         foreseen = foresee(system, points, graph, hold, noise, **limits)
@@ -152,13 +142,25 @@ def _settled_question(
     return system, _checked_hold(system, hold), notes
 
 
-def _small_enough(system: System, notes: list[str]) -> bool:
-    """Whether the Hessians of a forecast can be had; says so in `notes` when they can't."""
+def _seen(
+    system: System, visited: Visited, states: Numbers | None, notes: list[str]
+) -> Float[np.ndarray, "visited state"]:
+    """The states that were given, else the sampled ones; says in `notes` which."""
+    if states is None:
+        notes.append(f"States were sampled: {visited.how}")
+        return visited.states.reshape(-1, system.state_size)
+    cloud = checked_states(system, states)
+    notes.append(f"{len(cloud)} visited states were given.")
+    return cloud
+
+
+def _small_enough(system: System, without: str, notes: list[str]) -> bool:
+    """Whether full Hessians can be had; when not, `notes` say what is left out."""
     if system.state_size <= SLOW_UNITS:
         return True
     notes.append(
-        f"No forecast was made: it needs Hessians, which are done up to {SLOW_UNITS} numbers "
-        f"of state; this network has {system.state_size}."
+        f"{without} full Hessians, which are done up to {SLOW_UNITS} numbers of state; this "
+        f"network has {system.state_size}."
     )
     return False
 
