@@ -118,6 +118,7 @@ def test_weights_are_most_likely_given_the_spread_of_the_paths():
         np.testing.assert_allclose(slope, 0, atol=2e-2)
 
 
+@pytest.mark.slow
 def test_the_rule_is_found_again():
     model = turning()
     z, x = sample(model, 80, 20)

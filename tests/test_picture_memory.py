@@ -208,6 +208,7 @@ def task():
     return DelayedClassification.of(images, np.arange(30) % 10)
 
 
+@pytest.mark.slow
 def test_a_kept_training_is_the_same_and_is_not_done_again(task, tmp_path):
     plain = taught(recipe(), task, key=jr.key(0))
     first = taught(recipe(), task, key=jr.key(0), folder=str(tmp_path))
