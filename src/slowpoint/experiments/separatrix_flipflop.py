@@ -73,7 +73,13 @@ class Settings(Base):
 
 
 QUICK = Settings(
-    networks=1, curves=24, trials=64, times=(0.0, 0.25, 0.5, 1.0), width=1e-5, learning=0
+    networks=1,
+    curves=12,
+    trials=64,
+    times=(0.0, 0.25, 0.5, 1.0),
+    width=1e-5,
+    directions=250,
+    learning=0,
 )
 
 

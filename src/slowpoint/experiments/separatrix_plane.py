@@ -81,7 +81,7 @@ class Settings(Base):
     )
 
 
-QUICK = Settings(networks=1, whole=1, without=("least squares", "network"), sample=2048)
+QUICK = Settings(networks=1, whole=1, without=("least squares", "network"), sample=1024)
 
 
 class Table(Result):
