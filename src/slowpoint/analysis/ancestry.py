@@ -84,7 +84,7 @@ def track_back(
         speeds=np.stack([each.speeds for each in found], axis=1),
         gradients=np.stack([each.gradients for each in found], axis=1),
         named=named,
-        jumps=np.pad(jumps, [(0, 0), (0, 1)]),
+        jumps=np.pad(jumps, np.array([(0, 0), (0, 1)])),
         parents=_before(named, classes),
     )
 

@@ -67,7 +67,9 @@ def stacked(tables: Sequence[CurveTable]) -> CurveTable:
         if name == "distances":
             spare = [(0, 0)] * (parts[0].ndim - 1)
             fill = {"mode": "constant", "constant_values": np.nan}
-            parts = [np.pad(p, [*spare, (0, longest - p.shape[-1])], **fill) for p in parts]
+            parts = [
+                np.pad(p, np.array([*spare, (0, longest - p.shape[-1])]), **fill) for p in parts
+            ]
         return np.stack(parts)
 
     return CurveTable(**{name: column(name) for name in CurveTable.__dataclass_fields__})

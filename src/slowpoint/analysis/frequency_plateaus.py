@@ -54,7 +54,7 @@ def refined(
     """The loss `after` epochs from learning the last frequency; NaN: not reached."""
     when = np.where(learned[:, -1] < 0, np.inf, learned[:, -1] + after)
     record = np.searchsorted(epochs, when)
-    padded = np.pad(losses, ((0, 0), (0, 1)), constant_values=np.nan)
+    padded = np.pad(losses, np.array([(0, 0), (0, 1)]), constant_values=np.nan)
     return padded[np.arange(len(record)), record]
 
 

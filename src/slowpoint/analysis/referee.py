@@ -73,7 +73,7 @@ class Referee(eqx.Module):
 
     def _run(self, start: np.ndarray, span: int) -> tuple[np.ndarray, np.ndarray]:
         count = len(start)
-        rows = np.pad(start, [(0, fitting(count) - count), (0, 0)], mode="edge")
+        rows = np.pad(start, np.array([(0, fitting(count) - count), (0, 0)]), mode="edge")
         with float64():
             hold, places, near, x = map(
                 jnp.asarray, (self.hold, self.attractors, self.near, rows)

@@ -130,7 +130,7 @@ def _guesses(
 def _padded(states: np.ndarray, block: int = 64) -> Float[Array, "known state"]:
     """`states` and, up to a multiple of `block` rows, states too far to be felt."""
     missing = -len(states) % block
-    return jnp.asarray(np.pad(states, [(0, missing), (0, 0)], constant_values=1e8))
+    return jnp.asarray(np.pad(states, np.array([(0, missing), (0, 0)]), constant_values=1e8))
 
 
 def mixtures(

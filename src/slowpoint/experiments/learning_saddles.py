@@ -174,7 +174,7 @@ def curvature_error(points: FixedPoints) -> float:
         curvature = np.asarray(jax.jit(jax.vmap(hessian))(jnp.asarray(sigma)))
     one = np.eye(2)
     spread = np.array([np.kron(s[2:, 2:], one) + np.kron(one, s[:2, :2]) for s in sigma])
-    known = np.pad(np.linalg.eigvals(-spread @ curvature).real, [(0, 0), (0, 6)])
+    known = np.pad(np.linalg.eigvals(-spread @ curvature).real, np.array([(0, 0), (0, 6)]))
     errors = np.abs(np.sort(known) - np.sort(np.real(points.rates)))
     return float((errors.max(axis=1) / np.abs(known).max(axis=1)).max())
 

@@ -12,7 +12,7 @@ from slowpoint.plots.style import STABLE, UNSTABLE
 def graph(ax: Axes, frame: PCA, points: FixedPoints, topology: Topology) -> Axes:
     """Attractors (filled, with their row) joined over saddles of index 1 (hollow)."""
     at = frame.project(points.states)[:, :2]
-    at = np.pad(at, [(0, 0), (0, 2 - at.shape[1])])
+    at = np.pad(at, np.array([(0, 0), (0, 2 - at.shape[1])]))
     for a, b, saddle in topology.neighbours:
         bent = at[[a, saddle, b]]
         ax.plot(bent[:, 0], bent[:, 1], "-", color=UNSTABLE, lw=1, zorder=1)

@@ -94,4 +94,4 @@ def _three(frame: PCA, states: np.ndarray) -> np.ndarray:
     """Three coordinates, zeros where the states have fewer."""
     flat = frame.project(states)[..., :3]
     missing = [(0, 0)] * (flat.ndim - 1) + [(0, 3 - flat.shape[-1])]
-    return np.pad(flat, missing)
+    return np.pad(flat, np.array(missing))
