@@ -10,16 +10,33 @@ from typing import NamedTuple
 
 import jax.random as jr
 import numpy as np
+import pydantic
 from jaxtyping import Bool, Float, Int, PRNGKeyArray, Shaped
 
 from slowpoint.analysis.bits_per_spike import Bernoulli, bits_per_spike
 from slowpoint.analysis.few_shot import few_shot, FewShot, Random
 from slowpoint.analysis.posterior_decoding import kl_decode
 from slowpoint.core.result import Result
+from slowpoint.core.settings import Settings as Base
 from slowpoint.latents.readout import BernoulliReadout, Readout
-from slowpoint.latents.students import HELD_IN, HELD_OUT, NEW, Recording, Student
+from slowpoint.latents.students import HELD_IN, HELD_OUT, NEW, Recording, school, Student
 
 MARGIN = 5e-3  # bits per spike below the teacher that are still near-optimal
+
+
+class Settings(Base):
+    """Which students of which teachers; the base of an experiment on them."""
+
+    teachers: int = pydantic.Field(default=3, ge=1, description="rings of four states")
+    sizes: tuple[int, ...] = pydantic.Field(
+        default=(3, 4, 5, 6, 8, 10, 12, 15), min_length=1, description="states of a student, M"
+    )
+    starts: int = pydantic.Field(default=4, ge=1, description="of EM, for each size")
+    updates: int = pydantic.Field(default=150, ge=1, description="of EM")
+    hands: tuple[int, ...] = pydantic.Field(default=(2, 3, 4), description="of a clock, R")
+    doses: tuple[float, ...] = pydantic.Field(
+        default=(0.0, 0.5, 0.8, 0.9, 0.95, 1.0), description="of a clock, lambda"
+    )
 
 
 class Cohort(Result):
@@ -106,6 +123,22 @@ def cohort(
         extraneous=np.array([d.divergence for d in own]),
         twin=_twins(students, states),
     )
+
+
+def enrolled(
+    settings: Settings, number: int, *, learn: PRNGKeyArray, measure: PRNGKeyArray
+) -> tuple[Recording, list[Posteriors], Cohort]:
+    """School `number`: the trials of its teacher, and what every model makes of them."""
+    recording, students = school(
+        settings.sizes,
+        settings.starts,
+        settings.hands,
+        settings.doses,
+        updates=settings.updates,
+        key=learn,
+    )
+    states = [posteriors(student, recording) for student in students]
+    return recording, states, cohort(students, states, recording, number=number, key=measure)
 
 
 def joined(cohorts: Sequence[Cohort]) -> Cohort:

@@ -23,29 +23,23 @@ from slowpoint.analysis.correlation import correlate
 from slowpoint.analysis.cross_decoding import cross_decode
 from slowpoint.analysis.students import (
     Cohort,
-    cohort,
     decode_all,
+    enrolled,
     joined,
     Posteriors,
-    posteriors,
+    Settings as Base,
     shots,
 )
 from slowpoint.core.claim import at_least, at_most, Claim, reported
 from slowpoint.core.result import Result
-from slowpoint.core.settings import Settings as Base
-from slowpoint.latents.students import school
 from slowpoint.plots.students import kinds
 from slowpoint.plots.style import row
 
 
 class Settings(Base):
-    teachers: int = pydantic.Field(default=3, ge=1, description="rings of four states")
     sizes: tuple[int, ...] = pydantic.Field(
         default=(4, 5, 6, 8, 10, 12, 15), min_length=1, description="states of a student, M"
     )
-    starts: int = pydantic.Field(default=4, ge=1, description="of EM, for each size")
-    updates: int = pydantic.Field(default=150, ge=1, description="of EM")
-    hands: tuple[int, ...] = pydantic.Field(default=(2, 3, 4), description="of a clock, R")
     doses: tuple[float, ...] = pydantic.Field(
         default=(0.0, 0.5, 0.8, 0.9, 0.95), description="of a clock, lambda, below 1"
     )
@@ -96,16 +90,7 @@ def run(settings: Settings) -> Results:
     cohorts, columns, found, before = [], [], [], 0
     for number, key in enumerate(jr.split(jr.key(settings.seed), settings.teachers)):
         learn, measure, decode, draw, again = jr.split(key, 5)
-        recording, students = school(
-            settings.sizes,
-            settings.starts,
-            settings.hands,
-            settings.doses,
-            updates=settings.updates,
-            key=learn,
-        )
-        states = [posteriors(student, recording) for student in students]
-        one = cohort(students, states, recording, number=number, key=measure)
+        recording, states, one = enrolled(settings, number, learn=learn, measure=measure)
         members = np.flatnonzero(one.pool)
         kept = [states[i] for i in members]
         few = shots(kept, recording, settings.k, draws=settings.draws, key=draw)
@@ -114,7 +99,7 @@ def run(settings: Settings) -> Results:
         found.append(_correlations(one.extraneous[members], own, again))
         columns.append({"row": members + before} | own)
         cohorts.append(one)
-        before += len(students)
+        before += len(states)
     joint = {name: np.concatenate([c[name] for c in columns]) for name in columns[0]}
     together = {name: np.array([c[name] for c in found]) for name in found[0]}
     made = Columns(k=np.array(settings.k), **joint)

@@ -21,11 +21,17 @@ import pydantic
 from jaxtyping import Float, Int
 
 from slowpoint.analysis.correlation import correlate
-from slowpoint.analysis.students import Cohort, cohort, joined, Posteriors, posteriors, shots
+from slowpoint.analysis.students import (
+    Cohort,
+    enrolled,
+    joined,
+    Posteriors,
+    Settings as Base,
+    shots,
+)
 from slowpoint.core.claim import at_least, at_most, Claim, reported
 from slowpoint.core.result import Result
-from slowpoint.core.settings import Settings as Base
-from slowpoint.latents.students import NEW, Recording, school
+from slowpoint.latents.students import NEW, Recording
 from slowpoint.plots.students import costs, kinds
 from slowpoint.plots.style import row
 from slowpoint.theory.few_shot import effective_readout_size, few_shot_curve
@@ -34,16 +40,6 @@ FIRST_ORDER = 64  # trials from which the law is judged
 
 
 class Settings(Base):
-    teachers: int = pydantic.Field(default=3, ge=1, description="rings of four states")
-    sizes: tuple[int, ...] = pydantic.Field(
-        default=(3, 4, 5, 6, 8, 10, 12, 15), min_length=1, description="states of a student, M"
-    )
-    starts: int = pydantic.Field(default=4, ge=1, description="of EM, for each size")
-    updates: int = pydantic.Field(default=150, ge=1, description="of EM")
-    hands: tuple[int, ...] = pydantic.Field(default=(2, 3, 4), description="of a clock, R")
-    doses: tuple[float, ...] = pydantic.Field(
-        default=(0.0, 0.5, 0.8, 0.9, 0.95, 1.0), description="of a clock, lambda"
-    )
     k: tuple[int, ...] = pydantic.Field(
         default=(6, 20, 64, 256), min_length=1, description="trials that teach the readout"
     )
@@ -97,16 +93,7 @@ def run(settings: Settings) -> Results:
     cohorts, scored, found = [], [], []
     for number, key in enumerate(jr.split(jr.key(settings.seed), settings.teachers)):
         learn, measure, draw, again = jr.split(key, 4)
-        recording, students = school(
-            settings.sizes,
-            settings.starts,
-            settings.hands,
-            settings.doses,
-            updates=settings.updates,
-            key=learn,
-        )
-        states = [posteriors(student, recording) for student in students]
-        one = cohort(students, states, recording, number=number, key=measure)
+        recording, states, one = enrolled(settings, number, learn=learn, measure=measure)
         curves = _curves(states, recording, settings, draw)
         found.append(_correlations(one, curves["scores"], again))
         cohorts.append(one)

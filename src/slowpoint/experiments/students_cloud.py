@@ -14,30 +14,18 @@ import dataclasses
 
 import jax.random as jr
 import numpy as np
-import pydantic
 from jaxtyping import Float
 
 from slowpoint.analysis.correlation import correlate
-from slowpoint.analysis.students import Cohort, cohort, joined, posteriors
+from slowpoint.analysis.students import Cohort, enrolled, joined, Settings as Base
 from slowpoint.core.claim import at_least, at_most, Claim, reported
 from slowpoint.core.result import Result
-from slowpoint.core.settings import Settings as Base
-from slowpoint.latents.students import school
 from slowpoint.plots.students import kinds
 from slowpoint.plots.style import row
 
 
 class Settings(Base):
-    teachers: int = pydantic.Field(default=3, ge=1, description="rings of four states")
-    sizes: tuple[int, ...] = pydantic.Field(
-        default=(3, 4, 5, 6, 8, 10, 12, 15), min_length=1, description="states of a student, M"
-    )
-    starts: int = pydantic.Field(default=4, ge=1, description="of EM, for each size")
-    updates: int = pydantic.Field(default=150, ge=1, description="of EM")
-    hands: tuple[int, ...] = pydantic.Field(default=(2, 3, 4), description="of a clock, R")
-    doses: tuple[float, ...] = pydantic.Field(
-        default=(0.0, 0.5, 0.8, 0.9, 0.95, 1.0), description="of a clock, lambda"
-    )
+    """Students and clocks alone; nothing else is asked."""
 
 
 QUICK = Settings(
@@ -63,16 +51,7 @@ def run(settings: Settings) -> Results:
     cohorts, found = [], []
     for number, key in enumerate(jr.split(jr.key(settings.seed), settings.teachers)):
         learn, measure, again = jr.split(key, 3)
-        recording, students = school(
-            settings.sizes,
-            settings.starts,
-            settings.hands,
-            settings.doses,
-            updates=settings.updates,
-            key=learn,
-        )
-        states = [posteriors(student, recording) for student in students]
-        one = cohort(students, states, recording, number=number, key=measure)
+        _, _, one = enrolled(settings, number, learn=learn, measure=measure)
         every, taught = (
             correlate(one.co_smoothing[rows], one.extraneous[rows], key=jr.clone(again))
             for rows in (one.pool, one.taught)
