@@ -222,6 +222,26 @@ def test_settings_change_by_words():
     assert Some().changed([]) == Some()
 
 
+class Many(Settings):
+    cells: tuple[str, ...] = pydantic.Field(default=("gru",), min_length=1, description="kinds")
+    rates: tuple[float, ...] = pydantic.Field(default=(0.1,), description="steps")
+    loads: tuple[tuple[int, ...], ...] = pydantic.Field(default=(), description="rows")
+
+
+def test_settings_take_several_values_by_words():
+    words = ["cells=gru, lstm", "rates=1e-3,2", "loads=(1,2),(3,)"]
+    assert Many().changed(words) == Many(
+        cells=("gru", "lstm"), rates=(1e-3, 2.0), loads=((1, 2), (3,))
+    )
+    assert Many().changed(["cells=gru", "rates=3"]) == Many(cells=("gru",), rates=(3.0,))
+    assert Many().changed(["cells=('a', 'b')", "rates=[.5]"]).cells == ("a", "b")
+    assert Many().changed(["rates="]).rates == ()
+    with pytest.raises(ValueError, match=r"cells=\(\): Tuple should have at least 1 item"):
+        Many().changed(["cells="])
+    with pytest.raises(ValueError, match=r"rates='fast': .*number"):
+        Many().changed(["rates=fast,2"])
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

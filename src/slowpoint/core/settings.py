@@ -1,8 +1,9 @@
 """The base of every experiment's settings: frozen, checked, and helpful about a wrong name."""
 
+import ast
 import difflib
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, get_origin, TypeVar
 
 import pydantic
 
@@ -26,7 +27,8 @@ class Settings(pydantic.BaseModel):
     def changed(self: S, changes: Iterable[str]) -> S:
         """These settings with each "KEY=VALUE" applied and checked.
 
-        Raises ValueError on an unknown key or an impossible value; says what to type.
+        Several values: "cells=gru,lstm", "rates=.1,.2"; "loads=(1,2),(3,4)" in rows; "loads="
+        for none. Raises ValueError on an unknown key or an impossible value; says what to type.
         """
         values = self.model_dump()
         for text in changes:
@@ -35,10 +37,22 @@ class Settings(pydantic.BaseModel):
                 raise ValueError(f"{text!r} is not KEY=VALUE. Type for example: --set seed=1")
             if key not in values:
                 raise ValueError(f"No setting {key!r}. {nearest(key, values)}")
-            values[key] = value
+            several = get_origin(type(self).model_fields[key].annotation) is tuple
+            values[key] = _several(value) if several else value
         try:
             return type(self).model_validate(values)
         except pydantic.ValidationError as error:
             first = error.errors()[0]
             key = first["loc"][0] if first["loc"] else "settings"
             raise ValueError(f"{key}={first['input']!r}: {first['msg']}.") from None
+
+
+def _several(text: str) -> tuple[Any, ...]:
+    """The values of a list in words, "a,b", or in Python, "(1, 2)" or "[1]"."""
+    if not text.strip():
+        return ()
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError):  # words
+        return tuple(word.strip() for word in text.strip("()[]").split(",") if word.strip())
+    return tuple(found) if isinstance(found, tuple | list) else (found,)
