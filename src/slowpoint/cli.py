@@ -95,6 +95,20 @@ RatesToo = Annotated[
     bool,
     typer.Option("--rates-as-latents", help="Use the rates of benchmark files as latents."),
 ]
+Code = Annotated[
+    pathlib.Path, typer.Argument(metavar="STATES", help=".npy or .npz: (samples, units)")
+]
+LatentFile = Annotated[
+    pathlib.Path, typer.Option("--latent", metavar="FILE", help=".npy or .npz: (samples, d)")
+]
+LabelsFile = Annotated[
+    pathlib.Path | None,
+    typer.Option("--labels", metavar="FILE", help="Classes (rows of equal latent): (samples,)"),
+]
+Ring = Annotated[
+    int | None,
+    typer.Option(metavar="SIZE", help="The latent is positions on a ring of so many."),
+]
 Steps = Annotated[int, typer.Option(min=1, help="Updates of learning.")]
 
 app = typer.Typer(
@@ -284,6 +298,29 @@ def select(
             how=how,
             rates_as_latents=rates_as_latents,
         )
+    for line in lines:
+        typer.echo(line)
+    typer.echo(page)
+
+
+@app.command()
+def geometry(
+    states: Code,
+    latent: LatentFile,
+    labels: LabelsFile = None,
+    ring: Ring = None,
+    out: Page = None,
+) -> None:
+    """How like a map of its latent is a code?
+
+    Order, scatter within classes, dimension and likeness of hidden states to a latent, each
+    with what it hides.
+    """
+    folder = out or RUNS / f"{states.stem}_geometry"
+    with in_plain_words("geometry", states, "--latent", latent, "...", "--out", folder):
+        from slowpoint.report.geometry_file import geometry_file
+
+        page, lines = geometry_file(states, latent, folder, labels=labels, ring=ring)
     for line in lines:
         typer.echo(line)
     typer.echo(page)

@@ -72,7 +72,7 @@ class Geometry(Result):
 
     def lines(self) -> list[str]:
         """The same for a terminal."""
-        return [f"{name}: {value}. {sentence}" for name, value, sentence in self.rows()]
+        return [f"{name:20}  {value:>9}  {sentence}" for name, value, sentence in self.rows()]
 
     def _on_cka(self) -> str:
         if math.isnan(self.cka):
@@ -192,4 +192,6 @@ def _components(d: int) -> str:
 
 
 def _number(value: float) -> str:
-    return "undefined" if math.isnan(value) else f"{value:.4g}"
+    if math.isnan(value):
+        return "undefined"
+    return f"{value:.4g}" if abs(value) > 1e-12 else "0"  # less is rounding

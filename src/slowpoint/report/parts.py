@@ -46,11 +46,17 @@ class Table:
     caption: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+    words: tuple[int, ...] = ()  # columns of sentences: they wrap
 
     def html(self) -> str:
-        head = "".join(f'<th scope="col">{html.escape(word)}</th>' for word in self.head)
+        kind = [' class="words"' if i in self.words else "" for i in range(len(self.head))]
+        head = "".join(
+            f'<th scope="col"{k}>{html.escape(word)}</th>' for k, word in zip(kind, self.head)
+        )
         body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
+            "<tr>"
+            + "".join(f"<td{k}>{html.escape(str(cell))}</td>" for k, cell in zip(kind, row))
+            + "</tr>"
             for row in self.rows
         )
         label = html.escape(self.caption, quote=True)
