@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from slowpoint.learning.descend import descend
     from slowpoint.learning.train import train
     from slowpoint.report.explain import explain
+    from slowpoint.sweeps.sweep import sweep
     from slowpoint.weights.load import load
     from slowpoint.weights.save import save
 
@@ -31,6 +32,7 @@ _HOME = {  # each word and the file it lives in; imported when first used
     "save": "weights.save",
     "separatrix": "analysis.separatrix",
     "smallest_push": "analysis.push",
+    "sweep": "sweeps.sweep",
     "topology": "analysis.topology",
     "track": "analysis.tracking",
     "train": "learning.train",
@@ -47,6 +49,7 @@ __all__ = [
     "save",
     "separatrix",
     "smallest_push",
+    "sweep",
     "topology",
     "track",
     "train",

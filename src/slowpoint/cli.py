@@ -95,6 +95,17 @@ RatesToo = Annotated[
     bool,
     typer.Option("--rates-as-latents", help="Use the rates of benchmark files as latents."),
 ]
+Grid = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY=VALUES", help="units=32,64 or seed=0..49; may be repeated."),
+]
+Who = Annotated[str, typer.Option(metavar="inline|local", help="Here, or in processes.")]
+Processes = Annotated[int | None, typer.Option(min=1, help="At once (one a core).")]
+Collect = Annotated[bool, typer.Option("--collect", help="Run nothing: tell, write a table.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No bar, for the logs of a batch.")]
+Swept = Annotated[
+    pathlib.Path | None, typer.Option(metavar="DIR", help="The sweep's own (runs/NAME_sweep).")
+]
 Code = Annotated[
     pathlib.Path, typer.Argument(metavar="STATES", help=".npy or .npz: (samples, units)")
 ]
@@ -155,6 +166,47 @@ def run(name: Name, quick: Quick = False, changes: Changes = None, out: Out = RU
         typer.echo(claim.line(done.scale))
     typer.echo(done.folder)
     if not done.holds:
+        raise typer.Exit(1)
+
+
+@app.command()
+def sweep(
+    name: Name,
+    grid: Grid = None,
+    quick: Quick = False,
+    changes: Changes = None,
+    executor: Who = "local",
+    processes: Processes = None,
+    collect: Collect = False,
+    quiet: Quiet = False,
+    out: Swept = None,
+) -> None:
+    """Run an experiment on every choice of a grid; again: only what is missing or failed.
+
+    Ends with 1 when a run failed. The claims of each run are in the table of --collect.
+    """
+    folder = out or RUNS / f"{name}_sweep"
+    words = [word for text in grid or [] for word in ("--grid", text)]
+    words += ["--quick"] * quick + [w for text in changes or [] for w in ("--set", text)]
+    with in_plain_words("sweep", name, *words, "--executor", executor, "--out", folder):
+        if collect:
+            from slowpoint.sweeps.collect import told
+
+            lines, bad = told(folder, name), False
+        else:
+            from slowpoint.report.sweep_experiment import (
+                Asked,
+                executor_named,
+                sweep_experiment,
+            )
+
+            asked = Asked(name, tuple(grid or ()), tuple(changes or ()), quick)
+            who = executor_named(executor, processes)
+            done = sweep_experiment(asked, folder, who, quiet=quiet)
+            lines, bad = done.said(), bool(done.unfinished)
+    for line in lines:
+        typer.echo(line)
+    if bad:
         raise typer.Exit(1)
 
 

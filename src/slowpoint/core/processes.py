@@ -30,12 +30,12 @@ def in_processes(work: Callable[[T], R], items: Iterable[T], at_once: int) -> li
     if at_once == 1:
         return [work(item) for item in items]
     spawn = get_context("spawn")  # a fork would copy the locks of threads that it lacks
-    with _environment(ONE_THREAD), ProcessPoolExecutor(at_once, spawn) as pool:
+    with environment(ONE_THREAD), ProcessPoolExecutor(at_once, spawn) as pool:
         return list(pool.map(work, items))
 
 
 @contextlib.contextmanager
-def _environment(changes: dict[str, str]) -> Iterator[None]:
+def environment(changes: dict[str, str]) -> Iterator[None]:
     """Processes that are begun inside find `changes` in their environment."""
     before = {name: os.environ.get(name) for name in changes}
     os.environ.update(changes)

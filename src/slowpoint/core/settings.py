@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any, get_origin, TypeVar
 
@@ -16,6 +17,33 @@ def nearest(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, known, n=1)
     suggestion = f"Did you mean {close[0]!r}? " if close else ""
     return f"{suggestion}There is: {', '.join(known)}."
+
+
+def refusal(error: pydantic.ValidationError, key: str = "settings") -> str:
+    """A sentence on the first value that is refused, with the nearest good one if known.
+
+    `key` names the value where the error does not.
+    """
+    first = error.errors()[0]
+    key = str(first["loc"][0]) if first["loc"] else key
+    return f"{key}={first['input']!r}: {first['msg']}.{_good(first, key)}"
+
+
+def _good(first: Any, key: str) -> str:
+    """The nearest value that would do, as a sentence; nothing where it is not known."""
+    came, bounds = first["input"], first.get("ctx", {})
+    if first["type"] == "literal_error":
+        words = [word.strip("'") for word in re.split(", | or ", bounds["expected"])]
+        close = difflib.get_close_matches(str(came), words, n=1, cutoff=0.0)
+        return f" The nearest is {key}={close[0]}." if close else ""
+    if first["type"] in ("greater_than_equal", "less_than_equal"):
+        return f" The nearest is {key}={bounds.get('ge', bounds.get('le')):g}."
+    if first["type"] in ("int_parsing", "int_from_float"):
+        try:
+            return f" The nearest is {key}={round(float(came))}."
+        except (ValueError, OverflowError):
+            return ""
+    return ""
 
 
 class Settings(pydantic.BaseModel):
@@ -42,9 +70,7 @@ class Settings(pydantic.BaseModel):
         try:
             return type(self).model_validate(values)
         except pydantic.ValidationError as error:
-            first = error.errors()[0]
-            key = first["loc"][0] if first["loc"] else "settings"
-            raise ValueError(f"{key}={first['input']!r}: {first['msg']}.") from None
+            raise ValueError(refusal(error)) from None
 
 
 def _several(text: str) -> tuple[Any, ...]:

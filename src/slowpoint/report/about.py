@@ -1,14 +1,13 @@
 """Which software, machine and commit made a run?"""
 
 import datetime
-import importlib.metadata
 import pathlib
 import platform
 import subprocess
 
 import jax
 
-PACKAGES = ("slowpoint", "jax", "jaxlib", "equinox", "optax", "numpy")
+from slowpoint.core.versions import versions as versions
 
 
 def about() -> dict[str, object]:
@@ -23,12 +22,6 @@ def about() -> dict[str, object]:
         "commit": here,
         "changed_since": None if here is None else changed,
     }
-
-
-def versions() -> dict[str, str]:
-    """The version of each package that decides numbers, and of Python."""
-    found = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return found | {"python": platform.python_version()}
 
 
 def device() -> str:

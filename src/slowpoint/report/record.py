@@ -47,22 +47,35 @@ def record(
     name = name_of(experiment)
     place = pathlib.Path(out) / name
     with replacing_folder(place) as folder:
-        begun, worked = time.perf_counter(), time.process_time()
-        results = experiment.run(settings)
-        taken = {
-            "seconds": round(time.perf_counter() - begun, 3),
-            "cpu_seconds": round(time.process_time() - worked, 3),
-        }
-        save_all(folder, results)
-        write_json(folder / "settings.json", settings.model_dump(mode="json"))
-        says = (experiment.__doc__ or "").strip().partition("\n")[0]
-        run = {"experiment": name, "says": says, "scale": scale, "seed": settings.seed}
-        write_json(folder / "about.json", run | taken | about())
+        compute(experiment, settings, scale, folder)
         with keeping(folder, place.with_name(f"{name}.unfinished")):
-            claims = experiment.claims(load_all(folder, experiment.Results))
-            save_claims(folder / "claims.json", claims, scale)
+            claims = judge(experiment, scale, folder)
             illustrate(experiment, folder)
     return Record(place, claims, scale)
+
+
+def compute(
+    experiment: types.ModuleType, settings: Settings, scale: Scale, folder: pathlib.Path
+) -> None:
+    """Run `experiment`; leave results, settings and what one needs to repeat it in `folder`."""
+    begun, worked = time.perf_counter(), time.process_time()
+    results = experiment.run(settings)
+    taken = {
+        "seconds": round(time.perf_counter() - begun, 3),
+        "cpu_seconds": round(time.process_time() - worked, 3),
+    }
+    save_all(folder, results)
+    write_json(folder / "settings.json", settings.model_dump(mode="json"))
+    says = (experiment.__doc__ or "").strip().partition("\n")[0]
+    run = {"experiment": name_of(experiment), "says": says, "scale": scale}
+    write_json(folder / "about.json", run | {"seed": settings.seed} | taken | about())
+
+
+def judge(experiment: types.ModuleType, scale: Scale, folder: pathlib.Path) -> list[Claim]:
+    """The claims on the results saved in `folder`, which are saved there too."""
+    claims = experiment.claims(load_all(folder, experiment.Results))
+    save_claims(folder / "claims.json", claims, scale)
+    return claims
 
 
 def illustrate(experiment: types.ModuleType, folder: str | os.PathLike) -> pathlib.Path:

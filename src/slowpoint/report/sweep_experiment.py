@@ -1,0 +1,92 @@
+"""How is an experiment run on every choice of a grid?"""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from slowpoint.core.claim import Scale
+from slowpoint.core.settings import nearest, Settings
+from slowpoint.report.catalogue import find
+from slowpoint.report.record import compute, judge
+from slowpoint.sweeps.conduct import conduct, Sweep
+from slowpoint.sweeps.executors import Executor, Inline
+from slowpoint.sweeps.grid import combinations, EXAMPLE, read_axes
+from slowpoint.sweeps.local import cores, Local
+from slowpoint.sweeps.run_folder import Found
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What to run: an experiment, its settings, and the words of the grid, as typed."""
+
+    name: str
+    grid: Sequence[str]
+    changes: Sequence[str] = ()
+    quick: bool = False
+
+    @property
+    def scale(self) -> Scale:
+        """Where the claims are judged."""
+        return "quick" if self.quick else "full"
+
+    @property
+    def what(self) -> str:
+        """What a folder is called that holds it."""
+        return f"{self.name}, {self.scale}"
+
+    def settings(self) -> Iterator[Settings]:
+        """Those of each run. Raises ValueError on whatever the experiment does not take."""
+        experiment = find(self.name)
+        base = experiment.QUICK if self.quick else experiment.Settings()
+        base = base.changed(self.changes)
+        axes = read_axes(self.grid)
+        if not axes:
+            raise ValueError(f"A sweep needs a grid. {EXAMPLE}")
+        twice = axes.keys() & {text.partition("=")[0] for text in self.changes}
+        if twice:
+            key = min(twice)
+            raise ValueError(f"{key} is in --set and in --grid. Keep one of them.")
+        for key, values in axes.items():
+            for value in values:
+                base.changed([f"{key}={value}"])
+        return (base.changed(map("=".join, row.items())) for row in combinations(axes))
+
+
+@dataclasses.dataclass(frozen=True)
+class Runs:
+    """Runs an experiment in a folder, claims included; its figure is drawn when asked for."""
+
+    name: str
+    scale: Scale
+
+    def __call__(self, settings: Mapping[str, Any], folder: pathlib.Path) -> Found:
+        """The values of its claims, and their verdicts."""
+        experiment = find(self.name)
+        compute(experiment, experiment.Settings.model_validate(settings), self.scale, folder)
+        claims = judge(experiment, self.scale, folder)
+        return Found(
+            {claim.says: claim.value for claim in claims},
+            {claim.says: claim.verdict(self.scale) for claim in claims},
+        )
+
+
+def sweep_experiment(
+    asked: Asked, folder: str | os.PathLike, executor: Executor, *, quiet: bool = False
+) -> Sweep:
+    """Do the runs that `folder` lacks. Raises ValueError and OSError as `conduct` does."""
+    rows = [settings.model_dump(mode="json") for settings in asked.settings()]
+    does = Runs(asked.name, asked.scale)
+    return conduct(asked.what, does, rows, folder, executor, quiet=quiet)
+
+
+def executor_named(word: str, processes: int | None = None) -> Executor:
+    """The executor of that name. Raises ValueError on any other; says which there are."""
+    if word == "inline":
+        return Inline()
+    if word == "local":
+        return Local(processes or cores())
+    if word == "slurm":
+        raise ValueError("There is no executor for SLURM yet. Type: --executor local")
+    raise ValueError(f"No executor {word!r}. {nearest(word, ['inline', 'local'])}")

@@ -1,0 +1,1 @@
+"""Many runs of one function: which are asked for, who does them, what each found."""

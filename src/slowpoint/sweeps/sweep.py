@@ -1,0 +1,143 @@
+"""How does one run a function of one's own on every choice of a grid?"""
+
+import dataclasses
+import inspect
+import os
+import pathlib
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pydantic
+
+from slowpoint.core.settings import nearest, refusal
+from slowpoint.sweeps.conduct import conduct, Sweep
+from slowpoint.sweeps.executors import Executor, Inline
+from slowpoint.sweeps.grid import combinations
+from slowpoint.sweeps.run_folder import Found
+
+PLAIN = (bool, int, float, str, type(None))
+
+
+def sweep(
+    fn: Callable[..., Any],
+    grid: Mapping[str, Any],
+    *,
+    out: str | os.PathLike | None = None,
+    executor: Executor = Inline(),
+    quiet: bool = False,
+) -> Sweep:
+    """Call `fn(**settings)` for every choice of settings in `grid`; keep what it returns.
+
+    `grid` names arguments of `fn`, each with its values: `{"units": [32, 64], "seed":
+    range(50)}`. `fn` returns a number, a dict of numbers, or a Result, which is saved. Every
+    run has a folder in `out` (runs/NAME_sweep), and the same call again does only what is
+    missing or failed: after a change of `fn` give another folder. With `executor=Local()` in
+    processes; `fn` must then be a function of a file. Raises ValueError, before anything runs,
+    on names and values that `fn` does not take.
+    """
+    asked = combinations(axes_of(fn, grid))
+    rest = _defaults(fn)
+    name = getattr(fn, "__qualname__", type(fn).__qualname__)
+    what = f"{getattr(fn, '__module__', '')}.{name}"
+    folder = pathlib.Path("runs") / f"{getattr(fn, '__name__', name)}_sweep"
+    rows = ({**rest, **chosen} for chosen in asked)
+    return conduct(what, Calls(fn), rows, out or folder, executor, quiet=quiet)
+
+
+@dataclasses.dataclass(frozen=True)
+class Calls:
+    """Calls a function with settings by name, and finds the numbers in its answer."""
+
+    fn: Callable[..., Any]
+
+    def __call__(self, settings: Mapping[str, Any], folder: pathlib.Path) -> Found:
+        """What `fn` found; a Result is saved in `folder`."""
+        answer = self.fn(**settings)
+        if not isinstance(answer, Mapping) and np.ndim(answer) == 0 and _number(answer):
+            return Found({"value": float(answer)})
+        if not isinstance(answer, Mapping):
+            answer = _saved(answer, folder)
+        wrong = [name for name, value in answer.items() if not _number(value)]
+        if wrong:
+            raise ValueError(
+                f"{', '.join(map(str, wrong))}: no number. Return numbers by name, "
+                "{'loss': 0.1}, or a Result for whatever is more."
+            )
+        return Found({str(name): float(value) for name, value in answer.items()})
+
+
+def _saved(answer: Any, folder: pathlib.Path) -> dict[str, float]:
+    """Save a Result; the numbers among its fields."""
+    from slowpoint.core.result import Result
+
+    if not isinstance(answer, Result):
+        raise ValueError(
+            f"The function returned a {type(answer).__name__}. Return a number, numbers by "
+            "name, or a Result."
+        )
+    answer.save(folder / "result.npz")
+    fields = {f.name: getattr(answer, f.name) for f in dataclasses.fields(answer)}
+    return {name: float(value) for name, value in fields.items() if _number(value)}
+
+
+def _number(value: Any) -> bool:
+    """Whether it is one real number, of Python, NumPy or JAX."""
+    return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "biuf"
+
+
+def axes_of(fn: Callable[..., Any], grid: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The values in `grid`, checked against the arguments that `fn` declares.
+
+    Raises ValueError on a name or value that it does not take, or an argument that is missing.
+    """
+    arguments = _arguments(fn)
+    names = [p.name for p in arguments if p.kind is not p.VAR_KEYWORD]
+    free = len(names) < len(arguments)
+    for key in grid:
+        if key not in names and not free:
+            raise ValueError(f"No setting {key!r}. {nearest(key, names)}")
+    missing = [
+        p.name for p in arguments if p.default is p.empty and p.kind is not p.VAR_KEYWORD
+    ]
+    missing = [name for name in missing if name not in grid]
+    if missing:
+        raise ValueError(
+            f"The function also needs {', '.join(missing)}. Put it into the grid, with one "
+            f"value or several: {{{missing[0]!r}: [...]}}"
+        )
+    hints = typing.get_type_hints(fn, include_extras=True) if inspect.isroutine(fn) else {}
+    return {key: _checked(key, hints.get(key, Any), several) for key, several in grid.items()}
+
+
+def _arguments(fn: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The arguments that can be given by name."""
+    every = inspect.signature(fn).parameters.values()
+    return [p for p in every if p.kind not in (p.VAR_POSITIONAL, p.POSITIONAL_ONLY)]
+
+
+def _defaults(fn: Callable[..., Any]) -> dict[str, Any]:
+    """Every argument in its order; what nobody names is part of a run as the rest is."""
+    named = [p for p in _arguments(fn) if p.kind is not p.VAR_KEYWORD]
+    return {p.name: None if p.default is p.empty else _plain(p.default) for p in named}
+
+
+def _checked(key: str, hint: Any, values: Any) -> list[Any]:
+    several = [values] if isinstance(values, PLAIN) else list(values)
+    try:
+        check = pydantic.TypeAdapter(hint, config={"arbitrary_types_allowed": True})
+    except pydantic.errors.PydanticUserError:
+        check = pydantic.TypeAdapter(Any)
+    found = []
+    for value in map(_plain, several):
+        try:
+            found.append(check.validate_python(value))
+        except pydantic.ValidationError as error:
+            raise ValueError(refusal(error, key)) from None
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy's as one of Python's."""
+    return value.item() if isinstance(value, np.generic) else value
