@@ -26,20 +26,20 @@ def embedding(found: Geometry) -> Figure:
 def states(ax: Axes, found: Geometry, component: int, coordinate: int = 0) -> Axes:
     """The first component across and another up, coloured by a coordinate of the latent.
 
-    Of a ring the colour is the position, and comes back to where it began. Component 0 against
-    itself stands for a code of one direction.
+    Of a ring the colour is the position, and comes back to where it began. With component 0
+    the coordinate itself is up: what a code of one direction has to show.
     """
     values, name = _colour(found, coordinate)
     drawn = ax.scatter(
         found.coordinates[:, 0],
-        found.coordinates[:, component],
+        found.coordinates[:, component] if component else values,
         c=values,
         cmap="viridis" if found.ring is None else "twilight",
         s=float(np.clip(2000 / len(values), 2, 18)),
         lw=0,
     )
-    names = [f"PC{i + 1} ({share:.0%})" for i, share in enumerate(found.shares)]
-    ax.set(xlabel=names[0], ylabel=names[component])
+    names = [f"PC{i + 1} ({share:.1%})" for i, share in enumerate(found.shares)]
+    ax.set(xlabel=names[0], ylabel=names[component] if component else name)
     figure = ax.get_figure()
     if figure is not None:
         bar = figure.colorbar(drawn, ax=ax)

@@ -21,6 +21,13 @@ CAVEATS = (
     "inputs out, too.",
 )
 
+CHANGES = (
+    "In networks that predict what follows an action, far actions and many layers together "
+    "made the codes clean maps of a line; neither did alone (Ratzon and Barak 2025).",
+    "On a ring the horizon has an optimum: where actions reach half way round, what follows "
+    "says nothing of where one was.",
+)
+
 
 def geometry_page(
     found: Geometry, out: pathlib.Path, title: str, labelled: bool
@@ -36,7 +43,7 @@ def geometry_page(
     table = Table("Measures", ("measure", "value", "what it says"), found.rows(), words=(2,))
     shown = found.shares.sum()
     caption = (
-        f"The states on their first principal components, {shown:.0%} of the variance; the "
+        f"The states on their first principal components, {shown:.1%} of the variance; the "
         f"colour is {'the position on the ring' if found.ring else 'the latent'}."
     )
     alt = f"{caption} " + "; ".join(f"{name} {value}" for name, value, _ in found.rows())
@@ -45,6 +52,7 @@ def geometry_page(
         Section("How like a map", [table]),
         Section("Where the states lie", [Picture(picture, caption, alt)]),
         Section("Before you believe it", [Items(CAVEATS)]),
+        Section("What makes a code more like a map", [Items(CHANGES)]),
         Section("How this was found", [Items(_how(found, labelled))]),
     ]
     foot = ", ".join(f"{name} {number}" for name, number in versions().items())
@@ -75,8 +83,7 @@ def doubts(found: Geometry) -> list[str]:
     words = []
     if samples - 1 <= d:
         words.append(
-            f"{samples} samples on {d} components are ordered whatever the code: give more "
-            f"than {d + 1}."
+            f"With {samples} samples the order is 1 whatever the code: give more than {d + 1}."
         )
     if found.units < d:
         words.append(
