@@ -4,6 +4,7 @@ import abc
 from typing import TYPE_CHECKING
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
@@ -81,3 +82,9 @@ def sign_accuracy(trial: Trial, trajectory: Trajectory) -> Float[Array, ""]:
     """Share of outputs, over the steps that count, whose sign is the target's."""
     right = (jnp.sign(trajectory.outputs) == jnp.sign(trial.targets)).mean(axis=1)
     return (trial.weights * right).sum() / jnp.maximum(trial.weights.sum(), 1.0)
+
+
+def weighted_cross_entropy(trial: Trial, trajectory: Trajectory) -> Float[Array, ""]:
+    """Minus the log of softmax's share for one-hot targets, averaged over steps that count."""
+    logs = (trial.targets * jax.nn.log_softmax(trajectory.outputs)).sum(axis=1)
+    return -(trial.weights * logs).sum() / jnp.maximum(trial.weights.sum(), 1.0)
