@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Generator, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from slowpoint.sweeps.run import Run
 from slowpoint.sweeps.run_folder import Work
@@ -16,6 +16,7 @@ class Event:
     run: Run
 
 
+@runtime_checkable
 class Executor(Protocol):
     """Does runs, in any order, anywhere that can write the sweep's folder."""
 

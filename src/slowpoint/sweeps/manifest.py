@@ -19,6 +19,15 @@ from slowpoint.sweeps.run_folder import read_record
 
 FORMAT = 1
 NAME = "manifest.sqlite"
+OUTSIDE = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_BUSY: errno.EBUSY,
+    sqlite3.SQLITE_LOCKED: errno.EBUSY,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    **dict.fromkeys(
+        (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY), errno.EACCES
+    ),
+}  # what SQLite says of the world, not of its file
 PAUSE = 0.5  # seconds between two writes
 COLUMNS = "hash, seed, status, settings, metrics, verdicts, says, seconds, versions, path"
 TABLES = """
@@ -119,8 +128,9 @@ def read_sweep(folder: pathlib.Path, what: str = "") -> Contents:
     path = folder / NAME
     if path.exists():
         try:
-            return _read(path)
-        except (sqlite3.DatabaseError, ValueError, TypeError, AttributeError, OSError) as error:
+            with _in_plain_words():
+                return _read(path)
+        except (sqlite3.DatabaseError, ValueError, TypeError, AttributeError) as error:
             why = f"The manifest {path} is damaged ({error})"
     else:
         why = f"The manifest {path} is missing"
@@ -138,7 +148,7 @@ def read_sweep(folder: pathlib.Path, what: str = "") -> Contents:
 
 
 def _read(path: pathlib.Path) -> Contents:
-    with contextlib.closing(sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True)) as data:
+    with contextlib.closing(sqlite3.connect(f"file:{_quoted(path)}?mode=rw", uri=True)) as data:
         if (state := data.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise ValueError(state.partition("\n")[0])
         format_, what = data.execute("SELECT format, what FROM about").fetchone()
@@ -157,9 +167,10 @@ def _quoted(path: pathlib.Path) -> str:
 
 @contextlib.contextmanager
 def _in_plain_words() -> Iterator[None]:
-    """A full disk, or a place that cannot be written, as the OSError that it is."""
+    """A full disk, a file that others hold or that cannot be opened: the OSError that it is."""
     try:
         yield
     except sqlite3.OperationalError as error:
-        code = errno.ENOSPC if "full" in str(error) else errno.EIO
-        raise OSError(code, f"the manifest could not be written ({error})") from error
+        if (code := error.sqlite_errorcode & 0xFF) not in OUTSIDE:
+            raise
+        raise OSError(OUTSIDE[code], f"the manifest is out of reach ({error})") from error
