@@ -89,7 +89,7 @@ def test_corridors_share_nothing():
         (lambda: PredictAhead.seen_as(np.ones((5, 2)), corridor(5, 1), "cross_entropy"), "hot"),
         (lambda: DeepLinear.random((4,), key=jr.key(0)), "sizes"),
         (lambda: PredictWalk(size=1), "2 places"),
-        (lambda: held_out(corridor(5, 1), 1.0, 0), "share=1.0"),
+        (lambda: held_out(corridor(5, 1), 1.0, jr.key(0)), "share=1.0"),
         (lambda: Stacked(()), "Nothing to stack"),
     ],
 )
@@ -102,7 +102,7 @@ def test_misuse_is_said(make, says):
 @given(st.integers(3, 15), st.floats(0, 0.875), st.integers(0, 9), st.data())
 def test_what_is_held_out_leaves_one_of_each(size, share, seed, data):
     world = corridor(size, data.draw(st.integers(1, size - 1)))
-    mask = held_out(world, share, seed)
+    mask = held_out(world, share, jr.key(seed))
     rest = world.rows(~mask)
     for one in ("state", "action", "target"):
         assert set(getattr(rest, one)) == set(getattr(world, one))
@@ -110,7 +110,7 @@ def test_what_is_held_out_leaves_one_of_each(size, share, seed, data):
 
 
 def test_a_fifth_is_held_out_where_it_may():
-    sizes = [held_out(corridor(20, a), 0.2, 0).sum() for a in (1, 2, 10)]
+    sizes = [held_out(corridor(20, a), 0.2, jr.key(0)).sum() for a in (1, 2, 10)]
     assert sizes == [11, 18, 62]
 
 

@@ -1,7 +1,8 @@
 """Which state follows which, when what is done? All pairs of a small world."""
 
+import jax.random as jr
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
 from slowpoint.core.result import Result
 
@@ -61,7 +62,9 @@ class Transitions(Result):
             )
 
 
-def held_out(transitions: Transitions, share: float, seed: int) -> Bool[np.ndarray, " pair"]:
+def held_out(
+    transitions: Transitions, share: float, key: PRNGKeyArray
+) -> Bool[np.ndarray, " pair"]:
     """Which pairs to keep for a test: `share` of them or as many as may go.
 
     Each state, action and target keeps at least one pair to learn from. Raises ValueError on
@@ -73,7 +76,7 @@ def held_out(transitions: Transitions, share: float, seed: int) -> Bool[np.ndarr
     sides = [(t.state, t.n_states), (t.action, t.n_actions), (t.target, t.n_states)]
     left = [np.bincount(side, minlength=size) for side, size in sides]
     mask = np.zeros(len(t.state), bool)
-    for pair in np.random.default_rng(seed).permutation(len(mask)):
+    for pair in np.asarray(jr.permutation(key, len(mask))):
         if mask.sum() >= int(share * len(mask)):
             break
         if all(count[side[pair]] > 1 for count, (side, _) in zip(left, sides)):

@@ -1,0 +1,137 @@
+"""What does a network that predicts hold in its last hidden layer, and how well does it tell?
+
+The measures of `analysis.geometry` and `analysis.margins`, on pairs that go one step at most:
+else the cloud itself changes with the horizon. Ratzon and Barak (2025), arXiv:2511.09290.
+"""
+
+import dataclasses
+import math
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from slowpoint.analysis.geometry import nc1, order, participation_ratio
+from slowpoint.analysis.margins import accuracy, margin, minimal_rank, raw_margin, schatten_cost
+from slowpoint.cells.feedforward import DeepLinear, Mlp
+from slowpoint.core.precision import float64, to_numpy, widen
+from slowpoint.core.result import Result
+from slowpoint.core.transitions import Transitions
+from slowpoint.learning.training import Training
+from slowpoint.tasks.predict_ahead import PredictAhead
+
+
+class Codes(Result):
+    """One row a network."""
+
+    hidden: Int[np.ndarray, " network"]  # nh
+    horizon: Int[np.ndarray, " network"]  # A
+    replicate: Int[np.ndarray, " network"]
+    loss: Float[np.ndarray, " network"]  # at the last update; NaN: diverged
+    accuracy: Float[np.ndarray, " network"]  # on all pairs
+    order: Float[np.ndarray, " network"]
+    nc1: Float[np.ndarray, " network"]
+    participation: Float[np.ndarray, " network"]
+    margin: Float[np.ndarray, " network"]  # of all pairs, over the norm; linear networks
+    near_margin: Float[np.ndarray, " network"]  # of pairs one step apart, as published
+    rank: Float[np.ndarray, " network"]  # minimal; NaN: none
+    cost: Float[np.ndarray, " network"]  # Schatten; NaN: not separated
+
+    def mean(self, measure: str, hidden: int, horizon: int) -> float:
+        """Of the replicates of one depth and horizon; NaN where there is none."""
+        values = self.values(measure, hidden, horizon)
+        return float(values.mean()) if len(values) else math.nan
+
+    def values(self, measure: str, hidden: int, horizon: int) -> Float[np.ndarray, " network"]:
+        """Of each replicate of one depth and horizon."""
+        return getattr(self, measure)[(self.hidden == hidden) & (self.horizon == horizon)]
+
+    def rows(self, mask: Bool[np.ndarray, " network"]) -> "Codes":
+        """The networks where `mask` holds."""
+        return Codes(**{name: getattr(self, name)[mask] for name in FIELDS})
+
+    def table(self, measure: str) -> Float[np.ndarray, "depth horizon"]:
+        """Means, a row for each depth and a column for each horizon there is, rising."""
+        rows, columns = np.unique(self.hidden), np.unique(self.horizon)
+        return np.array([[self.mean(measure, r, c) for c in columns] for r in rows])
+
+
+FIELDS = [field.name for field in dataclasses.fields(Codes)]
+
+
+def joined(parts: list[Codes]) -> Codes:
+    """The networks of all `parts`. Raises ValueError for none."""
+    if not parts:
+        raise ValueError("No codes to join. Give one or more.")
+    return Codes(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in FIELDS})
+
+
+def linear_codes(trained: Training[DeepLinear], world: Transitions, horizon: int) -> Codes:
+    """Of an ensemble that predicts one-hot places of `world`."""
+    inputs, near = world.one_hot(), world.rows(world.near)
+    rows = []
+    for number in range(len(trained.losses)):
+        one = trained.replicate(number)
+        layers = [np.asarray(layer, float) for layer in one.system.layers]
+        state = near.one_hot()
+        for layer in layers[:-1]:
+            state = state @ layer.T
+        product = layers[0]
+        for layer in layers[1:]:
+            product = layer @ product
+        logits = inputs @ product.T
+        raw = raw_margin(logits, world.target)
+        rank = minimal_rank(product, inputs, world.target)
+        rows.append(
+            {
+                **_of_states(state, near),
+                "accuracy": accuracy(logits, world.target),
+                "margin": margin(product, logits, world.target),
+                "near_margin": margin(product, logits[world.near], near.target),
+                "rank": math.nan if rank is None else float(rank),
+                "cost": schatten_cost(product, raw, len(layers)),
+            }
+        )
+    return _codes(rows, trained, len(trained.system.layers) - 1, horizon)
+
+
+def relu_codes(
+    trained: Training[Mlp], task: PredictAhead, world: Transitions, horizon: int
+) -> Codes:
+    """Of an ensemble that was taught `task` on `world`; margins and ranks are not defined."""
+    rows, every = [], task.every()
+    for number in range(len(trained.losses)):
+        net = trained.replicate(number).system
+        with float64():
+            wide, trials = widen(net), widen(every)
+            states = jax.vmap(wide.encode)(trials.inputs[:, 0])
+            states, outputs = to_numpy((states, jax.vmap(wide.output)(states)))
+        right = _nearest(outputs, np.asarray(task.views, float)) == world.target
+        lacking = dict.fromkeys(("margin", "near_margin", "rank", "cost"), math.nan)
+        known = _of_states(states[world.near], world.rows(world.near))
+        rows.append({**known, "accuracy": float(right.mean()), **lacking})
+    return _codes(rows, trained, len(trained.system.layers) - 1, horizon)
+
+
+def _of_states(states, near: Transitions) -> dict[str, float]:
+    return {
+        "order": order(states, near.latent),
+        "nc1": nc1(states, near.target),
+        "participation": participation_ratio(states),
+    }
+
+
+def _nearest(outputs, views) -> Int[np.ndarray, " pair"]:
+    """The place whose view each output is closest to."""
+    return (outputs @ views.T - (views**2).sum(axis=1) / 2).argmax(axis=1)
+
+
+def _codes(rows: list[dict[str, float]], trained: Training, hidden: int, horizon: int) -> Codes:
+    count = len(rows)
+    return Codes(
+        hidden=np.full(count, hidden),
+        horizon=np.full(count, horizon),
+        replicate=np.arange(count),
+        loss=np.asarray(trained.losses[:, -1], float),
+        **{name: np.array([row[name] for row in rows], float) for name in rows[0]},
+    )
