@@ -1,0 +1,97 @@
+"""What does a sweep cost beside its runs, and how fast does it find that nothing is left?
+
+200 runs of one second (they sleep) in eight processes, against `concurrent.futures` with the
+same processes, in turns; then 10,000 finished runs: the same sweep again, and its table. Wall
+time. Prints, judges nothing: the exit code is 0. Takes about three minutes.
+"""
+
+import concurrent.futures
+import contextlib
+import io
+import multiprocessing
+import pathlib
+import tempfile
+import time
+
+from slowpoint.sweeps.collect import told
+from slowpoint.sweeps.local import Local
+from slowpoint.sweeps.manifest import opened
+from slowpoint.sweeps.run import Run, waiting
+from slowpoint.sweeps.sweep import sweep
+
+ROUNDS, RUNS, AT_ONCE, ROWS = 2, 200, 8, 10_000
+
+
+def nap(seed: int, seconds: float = 1.0) -> float:
+    """A run of one second."""
+    time.sleep(seconds)
+    return float(seed)
+
+
+def bare() -> None:
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(AT_ONCE, spawn) as pool:
+        assert len(list(pool.map(nap, range(RUNS)))) == RUNS
+
+
+def ours() -> None:
+    with tempfile.TemporaryDirectory() as out:
+        grid = {"seed": range(RUNS)}
+        done = sweep(nap, grid, out=out, executor=Local(AT_ONCE), quiet=True)
+    assert done.did == RUNS
+    assert not done.unfinished
+
+
+def wall(work) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def row(what: str, value: float, bar: float) -> None:
+    met = "met" if value <= bar else "NOT MET"
+    print(f"  {what:52} {value:9.3f}  <= {bar:g}  {met}", flush=True)
+
+
+def finished(out: pathlib.Path) -> None:
+    """A sweep of many rows as it stands when all are done."""
+    rows = [waiting({"seed": seed, "seconds": 1.0}) for seed in range(ROWS)]
+    numbers = {f"metric {i}": i / 7 for i in range(6)}
+    for run in rows:
+        (out / run.path).mkdir(parents=True)
+    with opened(out, f"{nap.__module__}.nap") as (manifest, _):
+        manifest.write(Run(r.hash, r.settings, "done", numbers, seconds=1.0) for r in rows)
+
+
+def again(out: pathlib.Path) -> None:
+    done = sweep(nap, {"seed": range(ROWS)}, out=out, quiet=True)
+    assert done.did == 0
+    assert len(done.runs) == ROWS
+
+
+def table(out: pathlib.Path) -> None:
+    with contextlib.redirect_stdout(io.StringIO()):
+        print("\n".join(told(out, "")))
+
+
+def main() -> None:
+    print(f"{RUNS} runs of one second in {AT_ONCE} processes, wall seconds")
+    pairs = [(wall(bare), wall(ours)) for _ in range(ROUNDS)]
+    for a, b in pairs:
+        print(f"    bare pool {a:.2f}, sweep {b:.2f}")
+    pool, swept = map(min, zip(*pairs))
+    row("share that the sweep takes on top of the pool's", swept / pool - 1, 0.05)
+    print(f"{ROWS:,} finished runs, seconds")
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder)
+        finished(out)
+        row(
+            "the same sweep again: nothing to do",
+            min(wall(lambda: again(out)) for _ in "ab"),
+            2,
+        )
+        row("a line a run, and the table", min(wall(lambda: table(out)) for _ in "ab"), 5)
+
+
+if __name__ == "__main__":
+    main()
