@@ -39,6 +39,7 @@ def test_participation_ratio():
     assert participation_ratio(corners) == pytest.approx(6)
     assert participation_ratio(corners[:, :1] * np.ones(6)) == pytest.approx(1)
     assert participation_ratio(np.ones((5, 3))) == 0
+    assert participation_ratio(np.tile([0.1, 0.7, 0.3], (6, 1))) == 0  # means are rounded
 
 
 def test_one_state_is_no_cloud():
@@ -190,6 +191,10 @@ def test_procrustes_is_what_a_rotation_leaves():
     assert procrustes_r2(p, y) == pytest.approx(1 - procrustes(y, p)[2])
     wide = np.concatenate([y, 1e-3 * rng.standard_normal((9, 4))], axis=1)
     assert procrustes_r2(wide, y) == pytest.approx(1, abs=1e-4)
+    other = rng.standard_normal((9, 1))
+    basis, _ = np.linalg.qr(np.concatenate([np.ones((9, 1)), y], axis=1))
+    other -= basis @ (basis.T @ other)  # a third direction, narrower and of nothing in y
+    assert procrustes_r2(np.concatenate([y, 0.3 * other], axis=1), y) == pytest.approx(1)
     assert order(p @ np.diag([1, 3]), p) == pytest.approx(1)
     assert procrustes_r2(p @ np.diag([1, 3]), p) < 0.95  # stretching is no rotation
 
@@ -228,10 +233,20 @@ def test_rows_of_equal_latent_are_one_class():
     assert geometry(h, y).classes == 8
 
 
+def test_distances_and_procrustes_are_of_class_means():
+    h, y, c = a_code(3)
+    found, means, latent = geometry(h, y), class_means(h, c)[0], class_means(y, c)[0]
+    assert found.distance_correlation == pytest.approx(distance_correlation(means, latent))
+    assert found.procrustes_r2 == pytest.approx(procrustes_r2(means, latent))
+    assert found.distance_correlation != pytest.approx(distance_correlation(h, y), rel=1e-3)
+    assert found.procrustes_r2 != pytest.approx(procrustes_r2(h, y), rel=1e-3)
+
+
 def test_a_ring_in_one_result(tmp_path):
     t = np.tile(np.arange(10), 4)
     h = on_ring(3 * t, 10) + 0.01 * np.random.default_rng(6).standard_normal((40, 2))
-    found = geometry(h, t + 10 * (t % 3), ring=10)  # once more round is the same place
+    rounds = np.arange(40) % 3  # once more round is the same place
+    found = geometry(h, t + 10 * rounds, ring=10)
     assert (found.frequency, found.classes, found.ring) == (3, 10, 10)
     assert found.frequency_r2 == pytest.approx(1, abs=1e-3)
     assert found.order < 0.01

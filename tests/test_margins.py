@@ -34,6 +34,8 @@ def test_a_code_of_rank_two_separates_a_line_by_exactly_one(far, cost):
     assert accuracy(z, t) == 1
     assert minimal_rank(W, x, t) == 2
     assert schatten_cost(W, raw_margin(z, t), 5) == pytest.approx(cost, abs=5e-3)
+    two = np.linalg.svd(W, compute_uv=False)[:2]  # the tenth root of rounding is not small
+    assert schatten_cost(W, 1.0, 20) == pytest.approx((two**0.1).sum(), rel=1e-9)
 
 
 @settings(deadline=None, max_examples=40)
