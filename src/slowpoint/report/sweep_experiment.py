@@ -1,16 +1,18 @@
 """How is an experiment run on every choice of a grid?"""
 
 import dataclasses
+import hashlib
 import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from slowpoint.core.claim import Scale
+from slowpoint.core.files import replacing
 from slowpoint.core.settings import nearest, Settings
 from slowpoint.report.catalogue import find
-from slowpoint.report.record import compute, judge
-from slowpoint.sweeps.conduct import conduct, Sweep
+from slowpoint.report.house import state_of_files
+from slowpoint.sweeps.conduct import complete, conduct, Sweep
 from slowpoint.sweeps.executors import Executor, Inline
 from slowpoint.sweeps.grid import combinations, EXAMPLE, read_axes
 from slowpoint.sweeps.local import cores, Local
@@ -63,6 +65,8 @@ class Runs:
 
     def __call__(self, settings: Mapping[str, Any], folder: pathlib.Path) -> Found:
         """The values of its claims, and their verdicts."""
+        from slowpoint.report.record import compute, judge  # slow to import
+
         experiment = find(self.name)
         compute(experiment, experiment.Settings.model_validate(settings), self.scale, folder)
         claims = judge(experiment, self.scale, folder)
@@ -76,9 +80,17 @@ def sweep_experiment(
     asked: Asked, folder: str | os.PathLike, executor: Executor, *, quiet: bool = False
 ) -> Sweep:
     """Do the runs that `folder` lacks. Raises ValueError and OSError as `conduct` does."""
+    request = hashlib.sha256(f"{asked} {state_of_files()}".encode()).hexdigest()
+    note = pathlib.Path(folder) / "asked.txt"
+    if note.exists() and note.read_text() == request and (done := complete(asked.what, folder)):
+        return done  # the experiment itself takes longer to import than this
     rows = [settings.model_dump(mode="json") for settings in asked.settings()]
     does = Runs(asked.name, asked.scale)
-    return conduct(asked.what, does, rows, folder, executor, quiet=quiet)
+    done = conduct(asked.what, does, rows, folder, executor, quiet=quiet)
+    if not done.unfinished:
+        with replacing(note) as beside:
+            beside.write_text(request)
+    return done
 
 
 def executor_named(word: str, processes: int | None = None) -> Executor:

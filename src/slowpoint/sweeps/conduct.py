@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from slowpoint.sweeps.executors import Event, Executor
 from slowpoint.sweeps.lock import holding
-from slowpoint.sweeps.manifest import Manifest, opened
+from slowpoint.sweeps.manifest import Manifest, opened, read_sweep
 from slowpoint.sweeps.progress import Progress, shown
 from slowpoint.sweeps.run import Run, waiting
 from slowpoint.sweeps.run_folder import clear, Does, read_record, Work
@@ -110,6 +110,17 @@ def conduct(
             progress.close()
             manifest.settle(now=True)
     return Sweep(pathlib.Path(folder), what, list(rows.values()), contents.notes, len(missing))
+
+
+def complete(what: str, folder: str | os.PathLike) -> Sweep | None:
+    """The sweep `what` in `folder` where all its runs are finished; else None."""
+    place = pathlib.Path(folder)
+    contents = read_sweep(place, what)
+    there = set(os.listdir(place / "runs")) if (place / "runs").is_dir() else set()
+    whole = all(run.finished and run.hash in there for run in contents.runs)
+    if contents.notes or contents.what != what or not contents.runs or not whole:
+        return None
+    return Sweep(place, what, contents.runs)
 
 
 def _known(out: pathlib.Path, runs: list[Run], folders: set[str]) -> dict[str, Run]:
