@@ -379,6 +379,16 @@ def geometry(
 
 
 @app.command()
+def cite(name: Name) -> None:
+    """BibTeX of the papers behind an experiment."""
+    with in_plain_words("cite", name):
+        from slowpoint.report.cite import papers_of
+
+        found = papers_of(name)
+    typer.echo("\n\n".join(paper.bibtex for paper in found))
+
+
+@app.command()
 def doctor() -> None:
     """Versions, device, precision, and which extras are there."""
     from slowpoint.report.doctor import checks
