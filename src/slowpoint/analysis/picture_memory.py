@@ -18,7 +18,8 @@ from slowpoint.analysis.places import places
 from slowpoint.analysis.retention import retention
 from slowpoint.analysis.valley import Valley
 from slowpoint.core.result import Result
-from slowpoint.learning.picture_study import Album, over_networks, Settings as Base
+from slowpoint.learning.album import Album
+from slowpoint.learning.picture_study import over_networks, Settings as Base
 from slowpoint.learning.training import Training
 
 DELAYS = (4, 19, 50, 100, 200, 500, 1000)
@@ -101,7 +102,7 @@ def memories(settings: Settings) -> Memories:
     names = [field.name for field in dataclasses.fields(Remembered)]
     descents = [f"descent, {steps} steps" for steps in settings.searches]
     return Memories(
-        data=settings.data,
+        data=settings.album().source,
         cell=np.array([recipe.cell for recipe in recipes]),
         curriculum=np.array([recipe.curriculum for recipe in recipes]),
         delays=np.array(DELAYS),
@@ -117,7 +118,8 @@ def remembered(settings: Settings, training: Training, album: Album) -> Remember
     noise, ask = jr.split(jr.key(settings.seed))  # the same frames and questions for all
     asked = net, task, test.images, test.labels, np.array(DELAYS)
     answers = retention(*asked, key=ask, repeats=album.repeats)
-    centres = class_centres(net, task, key=noise, scale=album.calm)
+    shown = {"trials": album.shown, "scale": album.calm}
+    centres = class_centres(net, task, key=noise, **shown)
     start = centres.states
     path = flip_time(net, task, start, most=settings.walk)
     found = [class_slow_points(net, task, start, ClippedAdam(n)) for n in settings.searches]

@@ -71,18 +71,24 @@ def blank(recipe: Recipe, task: DelayedClassification, *, key: PRNGKeyArray) -> 
 
 
 def taught(
-    recipe: Recipe, task: DelayedClassification, *, key: PRNGKeyArray, folder: str = ""
+    recipe: Recipe,
+    task: DelayedClassification,
+    *,
+    key: PRNGKeyArray,
+    folder: str = "",
+    schedule: str = "mnist",
 ) -> Training[System]:
     """The network of `recipe`, taught `task` by its curriculum. `key`: the same for all.
 
-    With a `folder` the training is kept in it and goes on from there; one that is finished is
-    only read. Raises ValueError when the folder holds another training of that name.
+    `schedule`: see `curriculum`. With a `folder` the training is kept in it and goes on from
+    there; one that is finished is only read. Raises ValueError when the folder holds another
+    training of that name.
     """
     start, learn = jr.split(recipe.key(key))
     kept = Checkpoint(pathlib.Path(folder) / recipe.name) if folder else None
     return train(
         blank(recipe, task, key=start),
-        task.lessons(curriculum(recipe.curriculum, recipe.updates)),
+        task.lessons(curriculum(recipe.curriculum, recipe.updates, schedule=schedule)),
         updates=recipe.updates,
         batch=recipe.batch,
         key=learn,

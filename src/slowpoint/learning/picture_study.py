@@ -4,10 +4,9 @@ import functools
 import itertools
 import pathlib
 from collections.abc import Callable
-from typing import ClassVar, Literal, NamedTuple, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 import jax.random as jr
-import numpy as np
 import pydantic
 from tqdm import tqdm
 
@@ -15,21 +14,24 @@ from slowpoint.core.kept import kept
 from slowpoint.core.processes import in_processes
 from slowpoint.core.result import Result
 from slowpoint.core.settings import Settings as Base
+from slowpoint.learning.album import Album, album, features_album
 from slowpoint.learning.picture_nets import Recipe, taught
 from slowpoint.learning.training import Training
-from slowpoint.recordings.images import digits, Images, mnist
-from slowpoint.tasks.delayed_classification import DelayedClassification
 
 R = TypeVar("R", bound=Result)
 S = TypeVar("S", bound="Settings")
-ASKED = 2000  # pictures held out that are asked, at most
 
 
 class Settings(Base):
     """Which networks learn from which pictures; the base of an experiment on them."""
 
-    data: Literal["digits", "mnist", "mnist whole"] = pydantic.Field(
-        default="digits", description="pictures; 'mnist': the package's 7,000; whole: 70,000"
+    data: Literal["digits", "mnist", "mnist whole", "cifar"] = pydantic.Field(
+        default="digits",
+        description="pictures; 'mnist': the package's 7,000; whole: 70,000; "
+        "'cifar': what a frozen front end makes of them",
+    )
+    front: int = pydantic.Field(
+        default=800, ge=1, description="gradient steps of the front end, for 'cifar'"
     )
     cells: tuple[str, ...] = pydantic.Field(
         default=("gru", "lstm"), min_length=1, description="kinds of network"
@@ -48,6 +50,19 @@ class Settings(Base):
     processes: int = pydantic.Field(default=1, ge=1, description="networks at once")
     measures: ClassVar[tuple[str, ...]] = ("data", "seed")  # settings that a measure depends on
 
+    @property
+    def place(self) -> str:
+        """The folder of these pictures; "" when nothing is kept."""
+        words = self.data.replace(" ", "-")
+        words += f"-{self.front}-updates" if self.data == "cifar" else ""
+        return str(pathlib.Path(self.folder) / words) if self.folder else ""
+
+    def album(self) -> Album:
+        """What is learned and asked. Raises what `album` and `features_album` do."""
+        if self.data == "cifar":
+            return features_album(self.front, self.seed, self.place)
+        return album(self.data)
+
     def recipes(self) -> list[Recipe]:
         """One per network, siblings side by side.
 
@@ -58,34 +73,16 @@ class Settings(Base):
         return [Recipe(*kind, *size) for kind in kinds]
 
 
-class Album(NamedTuple):
-    """What is learned, and what is asked afterwards."""
-
-    task: DelayedClassification
-    test: Images
-    calm: float  # noise on the way to a class's centre, of the task's: the authors' choice
-    repeats: int  # how often each is asked, with other noise
-
-
-@functools.lru_cache(1)
-def album(data: str) -> Album:
-    """The pictures that `data` names. Raises FileNotFoundError when they cannot be had."""
-    pictures = digits() if data == "digits" else mnist(full=data == "mnist whole")
-    task = DelayedClassification.of(pictures.train.images, pictures.train.labels)
-    test = pictures.test
-    test = test.rows(np.arange(len(test.labels)) < ASKED)
-    return Album(task, test, 1.0, 2) if data == "digits" else Album(task, test, 1 / 3, 1)
-
-
 def over_networks(
     settings: S, kind: type[R], measure: Callable[[S, Training, Album], R]
 ) -> list[R]:
     """`measure(settings, training, album)` of every network, in the order of the recipes.
 
     With a folder, trainings and what was measured are kept there: an interrupted run goes on.
-    `measure` is a function of a module. Raises what `taught` and `album` do.
+    `measure` is a function of a module. Raises what `taught` and `Settings.album` do.
     """
     recipes = settings.recipes()
+    settings.album()  # before any process asks for it: what it takes long to make is kept
     work = functools.partial(_one, settings, kind, measure)
     if settings.processes > 1:
         return in_processes(work, recipes, settings.processes)
@@ -94,14 +91,13 @@ def over_networks(
 
 def _one(settings: Settings, kind: type[R], measure, recipe: Recipe) -> R:
     """The network of `recipe`, trained and measured, or read."""
-    place = pathlib.Path(settings.folder, settings.data.replace(" ", "-"))
-    path = place / kind.__name__ / f"{recipe.name}.npz" if settings.folder else None
+    place = settings.place
+    path = pathlib.Path(place) / kind.__name__ / f"{recipe.name}.npz" if place else None
 
     def make() -> R:
-        pictures = album(settings.data)
-        trainings = str(place) if settings.folder else ""
-        key = jr.key(settings.seed)
-        training = taught(recipe, pictures.task, key=key, folder=trainings)
+        pictures = settings.album()
+        how = {"folder": place, "schedule": pictures.schedule}
+        training = taught(recipe, pictures.task, key=jr.key(settings.seed), **how)
         return measure(settings, training, pictures)
 
     chosen = settings.model_dump_json(include=set(settings.measures))

@@ -22,13 +22,13 @@ MNIST_FILE = Remote(
     "MNIST",
     "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
     "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
-    "digits(), 1,797 small ones, or mnist(), 7,000 of MNIST",
+    "digits(), 1,797 small ones, or mnist(), 7,000 of MNIST (--set data=mnist)",
 )
 CIFAR10_FILE = Remote(
     "CIFAR-10",
     "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
     "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-    "digits() or mnist(), which are pictures too",
+    "digits() or mnist(), which are pictures too (--set data=digits)",
 )
 
 

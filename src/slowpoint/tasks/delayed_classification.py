@@ -29,16 +29,17 @@ class DelayedClassification(Task):
     $N(\mathrm{mean}, \mathrm{sd}^2)$ per pixel. Loss: the mean over frames and outputs of
     $-w\,Y \log(p + 10^{-4})$, w = 20 at the trigger, else 1; p is the softmax of the outputs,
     with `squash` that of their sigmoids, and then never above $e/(e + \mathrm{classes})$.
-    Make it with `of`.
+    With `frames` noise is one of them, drawn anew. Make it with `of` or `of_features`.
     """
 
-    examples: Float[Array, "class member pixel"]  # as many of each class, within 0 and 1
-    mean: Float[Array, ""] = eqx.field(converter=jnp.asarray)  # mu, of the noise
+    examples: Float[Array, "class member pixel"]  # as many of each class
+    mean: Float[Array, "*pixel"] = eqx.field(converter=jnp.asarray)  # mu, of the noise
     sd: Float[Array, ""] = eqx.field(converter=jnp.asarray)  # sigma
     length: Int[Array, ""] = eqx.field(converter=jnp.asarray)  # T, at most `steps`
     classes: Int[Array, ""] = eqx.field(converter=jnp.asarray)  # the first ones are taught
     steps: int = eqx.field(static=True, default=20)
     squash: bool = eqx.field(static=True, default=False)
+    frames: Float[Array, "frame pixel"] | None = None
 
     @classmethod
     def of(
@@ -64,6 +65,39 @@ class DelayedClassification(Task):
             len(examples),  # pyright: ignore[reportArgumentType]
             steps=steps,
             squash=squash,
+        )
+        return whole.taught(steps, len(examples))
+
+    @classmethod
+    def of_features(
+        cls,
+        features: Float[Numbers, "image feature"],
+        labels: Integer[Numbers, " label"],
+        frames: Float[Numbers, "frame same"],
+        *,
+        steps: int = 20,
+    ) -> "DelayedClassification":
+        """All classes at full length, of what a front end made of pictures and of noise.
+
+        A noise frame is one of `frames`. Raises ValueError as `of` does, but for the range,
+        and on features that are not finite.
+        """
+        given = np.asarray(features, np.float32), np.asarray(frames, np.float32)
+        for what, rows in zip(("features", "frames"), given):
+            if not (rows.size and np.isfinite(rows).all()):
+                raise ValueError(f"{what} of shape {rows.shape}: finite numbers are expected.")
+        if given[0].shape[1:] != given[1].shape[1:]:
+            n, m = given[1].shape[1], given[0].shape[1]
+            raise ValueError(f"A frame has {n} numbers, a picture {m}. Give as many.")
+        examples, frames = balanced(given[0], np.asarray(labels)), jnp.asarray(given[1])
+        whole = cls(
+            jnp.asarray(examples),
+            frames.mean(axis=0),
+            frames.std(axis=0).mean(),
+            steps,  # pyright: ignore[reportArgumentType]
+            len(examples),  # pyright: ignore[reportArgumentType]
+            steps=steps,
+            frames=frames,
         )
         return whole.taught(steps, len(examples))
 
@@ -103,7 +137,7 @@ class DelayedClassification(Task):
     @property
     def quiet(self) -> Float[Array, " input"]:
         """The mean frame of the noise, without trigger."""
-        return jnp.full(self.input_size, self.mean).at[-1].set(0.0)
+        return jnp.append(jnp.broadcast_to(self.mean, self.input_size - 1), 0.0)
 
     @property
     def ask(self) -> Float[Array, " input"]:
@@ -112,7 +146,10 @@ class DelayedClassification(Task):
 
     def noise(self, key: PRNGKeyArray, steps: int) -> Float[Array, "time input"]:
         """Frames of noise, without trigger."""
-        pixels = self.mean + self.sd * jr.normal(key, (steps, self.input_size - 1))
+        if self.frames is None:
+            pixels = self.mean + self.sd * jr.normal(key, (steps, self.input_size - 1))
+        else:
+            pixels = self.frames[jr.randint(key, (steps,), 0, len(self.frames))]
         return jnp.pad(pixels, [(0, 0), (0, 1)])
 
     def trial(self, key):
