@@ -5,6 +5,7 @@ else the cloud itself changes with the horizon. Ratzon and Barak (2025), arXiv:2
 """
 
 import dataclasses
+import functools
 import math
 
 import jax
@@ -68,31 +69,35 @@ def joined(parts: list[Codes]) -> Codes:
 
 def linear_codes(trained: Training[DeepLinear], world: Transitions, horizon: int) -> Codes:
     """Of an ensemble that predicts one-hot places of `world`."""
-    inputs, near = world.one_hot(), world.rows(world.near)
-    rows = []
+    inputs, near, rows = world.one_hot(), world.rows(world.near), []
     for number in range(len(trained.losses)):
-        one = trained.replicate(number)
-        layers = [np.asarray(layer, float) for layer in one.system.layers]
-        state = near.one_hot()
-        for layer in layers[:-1]:
-            state = state @ layer.T
-        product = layers[0]
-        for layer in layers[1:]:
-            product = layer @ product
-        logits = inputs @ product.T
+        net = trained.replicate(number).system
+        state, whole = near_states(net, world), product(net)
+        logits = inputs @ whole.T
         raw = raw_margin(logits, world.target)
-        rank = minimal_rank(product, inputs, world.target)
+        rank = minimal_rank(whole, inputs, world.target)
         rows.append(
             {
                 **_of_states(state, near),
                 "accuracy": accuracy(logits, world.target),
-                "margin": margin(product, logits, world.target),
-                "near_margin": margin(product, logits[world.near], near.target),
+                "margin": margin(whole, logits, world.target),
+                "near_margin": margin(whole, logits[world.near], near.target),
                 "rank": math.nan if rank is None else float(rank),
-                "cost": schatten_cost(product, raw, len(layers)),
+                "cost": schatten_cost(whole, raw, len(net.layers)),
             }
         )
     return _codes(rows, trained, len(trained.system.layers) - 1, horizon)
+
+
+def product(net: DeepLinear) -> Float[np.ndarray, "output input"]:
+    """The whole map of a trained network, in float64."""
+    return np.asarray(functools.reduce(lambda below, layer: layer @ below, net.layers), float)
+
+
+def near_states(net: DeepLinear, world: Transitions) -> Float[np.ndarray, "pair state"]:
+    """The last hidden layer on the pairs of `world` that go one step at most."""
+    below = world.rows(world.near).one_hot()
+    return functools.reduce(lambda state, layer: state @ layer.T, net.layers[:-1], below)
 
 
 def relu_codes(

@@ -1,6 +1,7 @@
 """How are networks taught to predict the next place? As Ratzon and Barak (2025) did."""
 
 import dataclasses
+from typing import Unpack
 
 import equinox as eqx
 import jax
@@ -9,10 +10,11 @@ import optax
 from jaxtyping import PRNGKeyArray
 
 from slowpoint.cells.feedforward import DeepLinear, Mlp
-from slowpoint.core.precision import float64, to_numpy
+from slowpoint.core.precision import float64, to_numpy, widen
 from slowpoint.core.transitions import Transitions
 from slowpoint.learning.descend import descend
 from slowpoint.learning.given_trials import GivenTrials
+from slowpoint.learning.train import Options
 from slowpoint.learning.training import Training
 from slowpoint.tasks.predict_ahead import EveryPair, PredictAhead
 
@@ -48,13 +50,30 @@ def clipped_rate(hidden: int, horizon: int, least: float = 2e-4) -> float:
 
 
 def linear_predictors(
-    world: Transitions, how: Teaching, keys: PRNGKeyArray, mark: str = "cross_entropy"
+    world: Transitions,
+    how: Teaching,
+    keys: PRNGKeyArray,
+    mark: str = "cross_entropy",
+    **options: Unpack[Options],
 ) -> Training[DeepLinear]:
-    """A deep linear network for each of a row of `keys`, in float64, on all pairs."""
+    """A deep linear network for each of a row of `keys`, in float64, on all pairs.
+
+    `options` go to `descend`: another optimiser, more snapshots.
+    """
     with float64():
         sizes = how.sizes(world.n_states + world.n_actions, world.n_states)
         make = lambda key: DeepLinear.random(sizes, gain=how.gain, key=key)
-        return _taught(make, EveryPair.of(world, mark), how, keys)
+        return _taught(make, EveryPair.of(world, mark), how, keys, **options)
+
+
+def continued(
+    networks: DeepLinear, world: Transitions, how: Teaching, keys: PRNGKeyArray
+) -> Training[DeepLinear]:
+    """An ensemble of networks of yours taught `how` says, in float64, on all pairs."""
+    with float64():
+        loss, rule = EveryPair.of(world), optax.adam(how.rate)
+        wide = widen(networks)
+        return to_numpy(descend(wide, loss, updates=how.updates, key=keys, optimiser=rule))
 
 
 def relu_predictors(task: PredictAhead, how: Teaching, keys: PRNGKeyArray) -> Training[Mlp]:
@@ -64,8 +83,8 @@ def relu_predictors(task: PredictAhead, how: Teaching, keys: PRNGKeyArray) -> Tr
     return _taught(make, GivenTrials(task, task.every()), how, keys)
 
 
-def _taught(make, loss, how: Teaching, keys) -> Training:
+def _taught(make, loss, how: Teaching, keys, **options: Unpack[Options]) -> Training:
     begin, learn = jax.vmap(lambda key: tuple(jr.split(key)))(keys)
     networks = eqx.filter_vmap(make)(begin)
-    rule = optax.adam(how.rate)
-    return to_numpy(descend(networks, loss, updates=how.updates, key=learn, optimiser=rule))
+    options.setdefault("optimiser", optax.adam(how.rate))
+    return to_numpy(descend(networks, loss, updates=how.updates, key=learn, **options))

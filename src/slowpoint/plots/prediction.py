@@ -59,3 +59,15 @@ def mapped(
     ax.scatter(*points[order].T, c=latent[order], s=14, zorder=2)
     ax.set(xlabel="first component", ylabel="second component")
     return ax
+
+
+def netted(ax: Axes, points: Float[np.ndarray, "place 2"]) -> Axes:
+    """Class means of a square of places on two components, neighbours joined."""
+    side = round(len(points) ** 0.5)
+    square = points.reshape(side, side, 2)
+    for lines in (square, square.swapaxes(0, 1)):
+        for line in lines:
+            ax.plot(*line.T, "-", lw=0.8, color=PATH)
+    ax.scatter(*points.T, c=np.arange(len(points)), s=10, zorder=2)
+    ax.set(xlabel="first component", ylabel="second component")
+    return ax
