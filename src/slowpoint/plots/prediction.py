@@ -71,3 +71,18 @@ def netted(ax: Axes, points: Float[np.ndarray, "place 2"]) -> Axes:
     ax.scatter(*points.T, c=np.arange(len(points)), s=10, zorder=2)
     ax.set(xlabel="first component", ylabel="second component")
     return ax
+
+
+def ranked(
+    ax: Axes,
+    horizons: Shaped[np.ndarray, " horizon"],
+    values: Float[np.ndarray, "horizon mode"],
+) -> Axes:
+    """What falls from mode to mode, a line for each horizon."""
+    colours = colormaps["viridis"](np.linspace(0, 0.85, len(horizons)))
+    for horizon, sizes, colour in zip(horizons, values, colours, strict=True):
+        ax.plot(np.arange(1, len(sizes) + 1), sizes, "o-", ms=3, lw=1, color=colour)
+        ax.lines[-1].set_label(f"A = {horizon}")
+    ax.set(xlabel="mode")
+    ax.legend(fontsize=6)
+    return ax
