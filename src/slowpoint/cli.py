@@ -120,6 +120,7 @@ Ring = Annotated[
     int | None,
     typer.Option(metavar="SIZE", help="The latent is positions on a ring of so many."),
 ]
+Ran = Annotated[pathlib.Path, typer.Argument(metavar="DIR", help="Of one run or one sweep.")]
 Steps = Annotated[int, typer.Option(min=1, help="Updates of learning.")]
 
 app = typer.Typer(
@@ -375,6 +376,16 @@ def geometry(
         page, lines = geometry_file(states, latent, folder, labels=labels, ring=ring)
     for line in lines:
         typer.echo(line)
+    typer.echo(page)
+
+
+@app.command()
+def report(folder: Ran) -> None:
+    """The page of any run or sweep: what was asked, found, and is to be cited."""
+    with in_plain_words("report", folder):
+        from slowpoint.report.report_folder import report
+
+        page = report(folder)
     typer.echo(page)
 
 

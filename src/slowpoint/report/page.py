@@ -10,7 +10,8 @@ import jinja2
 import markupsafe
 
 from slowpoint.core.files import replacing
-from slowpoint.report.parts import Picture, Section, Table, Words
+from slowpoint.report.cite import papers_of
+from slowpoint.report.parts import Items, Picture, Section, Table, Words
 
 
 def write_page(
@@ -50,10 +51,28 @@ def run_page(folder: str | os.PathLike) -> pathlib.Path:
         sections.append(Section("Figure", [Picture(figure.read_bytes(), about["says"], alt)]))
     chosen = [(key, str(value)) for key, value in settings.items()]
     sections.append(Section("Settings", [Table("Settings", ("setting", "value"), chosen)]))
+    made = {"seed": about["seed"], "scale": about["scale"], "date": about["date"]}
+    made |= {"seconds": about["seconds"], "device": about["device"], "commit": about["commit"]}
+    rows = [(key, str(value)) for key, value in made.items() if value is not None]
+    sections.append(
+        Section("How it was made", [Table("How it was made", ("what", "value"), rows)])
+    )
+    sections += cited(about["experiment"])
     foot = ", ".join(f"{key} {value}" for key, value in about["versions"].items())
     return write_page(
         folder / "report.html", about["experiment"], about["says"], sections, foot
     )
+
+
+def cited(name: str) -> list[Section]:
+    """The papers behind the experiment; nothing where there is no such experiment."""
+    try:
+        papers = papers_of(name)
+    except ValueError:
+        return []
+    sentences = Items([paper.sentence() for paper in papers])
+    words = Words(f"As BibTeX: slowpoint cite {name}")
+    return [Section("What to cite", [sentences, words])] if papers else []
 
 
 def _bar(claim: dict) -> str:

@@ -66,7 +66,6 @@ def lines(runs: list[Run]) -> Iterator[str]:
 def _found(run: Run) -> str:
     if not run.finished:
         return run.says or "not run yet"
-    took = f"{in_words(run.seconds)}" if run.seconds >= 1 else f"{run.seconds:.2g} s"
     if run.verdicts:
         holds = sum(verdict == "holds" for verdict in run.verdicts.values())
         words = [f"{holds} of {len(run.verdicts)} claims hold"]
@@ -75,4 +74,4 @@ def _found(run: Run) -> str:
         words = [f"{name} {value:.6g}" for name, value in [*run.metrics.items()][:AT_MOST]]
         more = len(run.metrics) - AT_MOST
         words += [f"{more} more"] * (more > 0)
-    return ", ".join([*words, took])
+    return ", ".join([*words, in_words(run.seconds)])

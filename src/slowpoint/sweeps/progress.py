@@ -29,7 +29,9 @@ def time_left(
 
 
 def in_words(seconds: float) -> str:
-    """A time as one says it: 40 s, 3 min, 2.5 h."""
+    """A time as one says it: 0.04 s, 40 s, 3 min, 2.5 h."""
+    if seconds < 1:
+        return f"{seconds:.2g} s"
     if seconds < 99:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
