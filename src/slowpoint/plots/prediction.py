@@ -86,3 +86,19 @@ def ranked(
     ax.set(xlabel="mode")
     ax.legend(fontsize=6)
     return ax
+
+
+def over_updates(
+    ax: Axes,
+    updates: Shaped[np.ndarray, " look"],
+    rows: dict[str, Float[np.ndarray, "replicate look"]],
+    says: str,
+) -> Axes:
+    """A line for each replicate, a colour for each row."""
+    colours = colormaps["viridis"](np.linspace(0, 0.8, len(rows)))
+    for (name, values), colour in zip(rows.items(), colours, strict=True):
+        lines = ax.plot(updates, values.T, "o-", ms=2, lw=1, color=colour)
+        lines[0].set_label(name)
+    ax.set(xlabel="updates", ylabel=says, xscale="symlog")
+    ax.legend(fontsize=6)
+    return ax
