@@ -12,11 +12,13 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, Integer, Num, PRNGKeyArray
 
+from slowpoint.core.normals import normals
 from slowpoint.core.trial import Task, Trial
 
 SHORTEST = 4  # frames from the picture to the question, at least
 ANSWER = 20.0  # weight of the frame that asks; the others have 1
 FLOOR = 1e-4  # added to a probability before its logarithm is taken
+WIDE = 256  # inputs from which on the noise costs more than what it drives
 FORBIDDEN = 1e3  # how far below the others the logit of a class not yet taught is set
 Numbers = Array | np.ndarray
 
@@ -147,7 +149,8 @@ class DelayedClassification(Task):
     def noise(self, key: PRNGKeyArray, steps: int) -> Float[Array, "time input"]:
         """Frames of noise, without trigger."""
         if self.frames is None:
-            pixels = self.mean + self.sd * jr.normal(key, (steps, self.input_size - 1))
+            draw = jr.normal if self.input_size < WIDE else normals
+            pixels = self.mean + self.sd * draw(key, (steps, self.input_size - 1))
         else:
             pixels = self.frames[jr.randint(key, (steps,), 0, len(self.frames))]
         return jnp.pad(pixels, [(0, 0), (0, 1)])
