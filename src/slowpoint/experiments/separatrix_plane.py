@@ -72,7 +72,7 @@ Basins = tuple[np.ndarray, np.ndarray, Curves, Crossings]
 
 
 class Settings(Base):
-    networks: int = pydantic.Field(default=5, ge=1, description="GRUs of two units")
+    networks: int = pydantic.Field(default=5, ge=0, description="GRUs of two units")
     updates: int = pydantic.Field(default=800, ge=100, description="gradient steps of a GRU")
     whole: int = pydantic.Field(default=100, ge=1, description="systems with all methods")
     without: tuple[Fitted, ...] = pydantic.Field(default=(), description="fits left out")
@@ -81,7 +81,7 @@ class Settings(Base):
     )
 
 
-QUICK = Settings(networks=1, whole=1, without=("least squares", "network"), sample=1024)
+QUICK = Settings(networks=0, whole=1, without=("least squares", "network"), sample=1024)
 
 
 class Table(Result):
@@ -151,7 +151,8 @@ def run(settings: Settings) -> Results:
     begin, learn, fit, curve = jr.split(jr.key(settings.seed), 4)
     worlds = {"Duffing": Duffing(), "bistable": Bistable(2)}.items()
     planes = [Plane(*world, np.zeros(0), np.zeros(2), 2.0) for world in worlds]
-    planes += _networks(settings, begin, learn)
+    if settings.networks:
+        planes += _networks(settings, begin, learn)
     passes, truths, made = [], [], []
     for i, plane in enumerate(planes):
         around = mountain_pass(plane.system, plane.saddle, hold=plane.hold)
@@ -252,8 +253,9 @@ def claims(results: Results) -> list[Claim]:
     ours = dict(zip(table.system[rows("pull-back")], table.median[rows("pull-back")]))
     fitted = np.flatnonzero(rows("modes") | rows("network"))
     nearer = sum(table.median[row] < ours[table.system[row]] for row in fitted)
+    suited = equal("networks with two memories and a saddle", planes.suited, planes.networks)
     return [
-        equal("networks with two memories and a saddle", planes.suited, planes.networks),
+        *[suited][: planes.networks],
         *_close("pull-back, worst system", table, rows("pull-back"), 5e-3, 2e-2),
         at_most("its crossings of the test's curves: median distance over D", curves, 1e-3),
         *_close("modes, bistable", table, on("modes", "bistable"), 0.0013, 0.0024),
