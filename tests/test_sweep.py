@@ -217,6 +217,12 @@ def test_in_whatever_parts_it_is_asked_every_run_is_done_once(tmp_path_factory, 
     assert [run.settings["x"] for run in read_sweep(out).runs] == wanted
 
 
+def test_runs_come_in_no_order_of_the_grid(counted, once):
+    once({"x": range(10, 40)})  # else the first would not tell how long the others take
+    called = [x for x, _ in counted.calls]
+    assert abs(np.corrcoef(called, range(30))[0, 1]) < 0.5
+
+
 def test_a_run_whose_folder_is_gone_is_done_again(counted, once, tmp_path):
     done = once({"x": [1, 4]})
     shutil.rmtree(tmp_path / "out" / done.runs[0].path)

@@ -38,6 +38,18 @@ def test_every_choice_becomes_a_run_with_its_claims():
     assert json.loads((FOLDER / runs[4].path / "about.json").read_text())["scale"] == "full"
 
 
+def test_claims_of_one_name_are_told_apart():
+    import slowpoint.experiments
+
+    file = pathlib.Path(slowpoint.experiments.__path__[-1]) / "toy_numbers.py"
+    file.write_text(file.read_text().replace("there are eight", "there are some"))
+    sweep("--grid", "count=2")
+    assert read_sweep(FOLDER).runs[0].metrics == {
+        "there are some": 2.0,
+        "there are some (2)": 2.0,
+    }
+
+
 def test_again_there_is_nothing_to_do_and_nothing_is_imported():
     words = ["--quick", "--grid", "seed=0..2"]
     sweep(*words)

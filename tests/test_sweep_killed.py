@@ -120,6 +120,18 @@ def test_ctrl_c_keeps_what_was_finished_and_leaves_no_process(tmp_path):
     assert 5 <= sum(run.status == "done" for run in runs) <= finished(tmp_path) < 200
 
 
+@needs_proc
+def test_nobody_works_for_a_dead_parent(tmp_path):
+    process = begin(tmp_path, 2, 60.0)
+    wait_for(lambda: len(list(tmp_path.glob("runs/.*"))) == 2)
+    hands = workers(process)
+    kill(process.pid)
+    process.wait(30)
+    assert len(hands) == 2
+    wait_for(lambda: not any(os.path.exists(f"/proc/{one}/exe") for one in hands), 20)
+    assert finished(tmp_path) == 0
+
+
 def test_a_killed_process_costs_the_run_in_it(tmp_path):
     grid = {"seed": range(8), "there": str(tmp_path / "mark")}
     call = lambda: sweep(

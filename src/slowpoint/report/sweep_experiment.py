@@ -70,10 +70,17 @@ class Runs:
         experiment = find(self.name)
         compute(experiment, experiment.Settings.model_validate(settings), self.scale, folder)
         claims = judge(experiment, self.scale, folder)
+        names = _apart([claim.says for claim in claims])
+        verdicts = [claim.verdict(self.scale) for claim in claims]
         return Found(
-            {claim.says: claim.value for claim in claims},
-            {claim.says: claim.verdict(self.scale) for claim in claims},
+            dict(zip(names, [claim.value for claim in claims])), dict(zip(names, verdicts))
         )
+
+
+def _apart(words: list[str]) -> list[str]:
+    """`words`, numbered where one comes again."""
+    before = [words[:i].count(word) for i, word in enumerate(words)]
+    return [f"{word} ({many + 1})" if many else word for word, many in zip(words, before)]
 
 
 def sweep_experiment(
