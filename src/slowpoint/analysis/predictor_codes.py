@@ -21,6 +21,8 @@ from slowpoint.core.transitions import Transitions
 from slowpoint.learning.training import Training
 from slowpoint.tasks.predict_ahead import PredictAhead
 
+Whole = int | np.integer
+
 
 class Codes(Result):
     """One row a network."""
@@ -38,12 +40,14 @@ class Codes(Result):
     rank: Float[np.ndarray, " network"]  # minimal; NaN: none
     cost: Float[np.ndarray, " network"]  # Schatten; NaN: not separated
 
-    def mean(self, measure: str, hidden: int, horizon: int) -> float:
+    def mean(self, measure: str, hidden: Whole, horizon: Whole) -> float:
         """Of the replicates of one depth and horizon; NaN where there is none."""
         values = self.values(measure, hidden, horizon)
         return float(values.mean()) if len(values) else math.nan
 
-    def values(self, measure: str, hidden: int, horizon: int) -> Float[np.ndarray, " network"]:
+    def values(
+        self, measure: str, hidden: Whole, horizon: Whole
+    ) -> Float[np.ndarray, " network"]:
         """Of each replicate of one depth and horizon."""
         return getattr(self, measure)[(self.hidden == hidden) & (self.horizon == horizon)]
 
@@ -131,7 +135,9 @@ def _nearest(outputs, views) -> Int[np.ndarray, " pair"]:
     return (outputs @ views.T - (views**2).sum(axis=1) / 2).argmax(axis=1)
 
 
-def _codes(rows: list[dict[str, float]], trained: Training, hidden: int, horizon: int) -> Codes:
+def _codes(
+    rows: list[dict[str, float]], trained: Training, hidden: Whole, horizon: Whole
+) -> Codes:
     count = len(rows)
     return Codes(
         hidden=np.full(count, hidden),

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 
 from slowpoint.analysis.geometry import nc1, order
 from slowpoint.analysis.margins import accuracy
-from slowpoint.analysis.predictor_codes import near_states, product
+from slowpoint.analysis.predictor_codes import near_states, product, Whole
 from slowpoint.core.claim import at_least, at_most, Claim, equal, reported
 from slowpoint.core.processes import in_processes
 from slowpoint.core.result import Result
@@ -61,9 +61,12 @@ class Held(Result):
     order: Float[np.ndarray, " network"]
     nc1: Float[np.ndarray, " network"]
 
-    def values(self, measure: str, hidden: int, horizon: int) -> Float[np.ndarray, " network"]:
+    def values(
+        self, measure: str, hidden: Whole, horizon: Whole
+    ) -> Float[np.ndarray, " network"]:
         """Of each network of one depth and horizon."""
-        return getattr(self, measure)[(self.hidden == hidden) & (self.horizon == horizon)]
+        found = getattr(self, measure)[(self.hidden == hidden) & (self.horizon == horizon)]
+        return found.astype(float)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +119,9 @@ def claims(results: Results) -> list[Claim]:
         for far in np.unique(held.horizon):
             says = f"nh = {nh}, A = {far}: held-out accuracy"
             share = held.values("unseen", nh, far).mean()
-            found.append(reported(f"{says} ({held.values('pairs', nh, far)[0]} pairs)", share))
+            found.append(
+                reported(f"{says} ({held.values('pairs', nh, far)[0]:g} pairs)", share)
+            )
             if nh == 9 and far in KNOWN:
                 off = abs(share - KNOWN[far])
                 found.append(at_most(f"  off {KNOWN[far]:g}", off, WITHIN, "full"))

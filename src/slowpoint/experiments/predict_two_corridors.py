@@ -16,7 +16,7 @@ import pydantic
 from jaxtyping import Float, Int
 
 from slowpoint.analysis.geometry import order, pca
-from slowpoint.analysis.predictor_codes import near_states
+from slowpoint.analysis.predictor_codes import near_states, Whole
 from slowpoint.core.claim import at_least, Claim, equal, reported
 from slowpoint.core.result import Result
 from slowpoint.core.settings import Settings as Base
@@ -54,7 +54,7 @@ class Alignment(Result):
     order: Float[np.ndarray, " network"]  # of the worse corridor
     means: Float[np.ndarray, "network place 2"]  # of places, two components of both together
 
-    def values(self, measure: str, horizon: int) -> Float[np.ndarray, " network"]:
+    def values(self, measure: str, horizon: Whole) -> Float[np.ndarray, " network"]:
         """Of each network of one horizon."""
         return getattr(self, measure)[self.horizon == horizon]
 

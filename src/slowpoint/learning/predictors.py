@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.random as jr
 import optax
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Key
 
 from slowpoint.cells.feedforward import DeepLinear, Mlp
 from slowpoint.core.precision import float64, to_numpy, widen
@@ -17,6 +17,8 @@ from slowpoint.learning.given_trials import GivenTrials
 from slowpoint.learning.train import Options
 from slowpoint.learning.training import Training
 from slowpoint.tasks.predict_ahead import EveryPair, PredictAhead
+
+Keys = Key[Array, " replicate"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +54,7 @@ def clipped_rate(hidden: int, horizon: int, least: float = 2e-4) -> float:
 def linear_predictors(
     world: Transitions,
     how: Teaching,
-    keys: PRNGKeyArray,
+    keys: Keys,
     mark: str = "cross_entropy",
     **options: Unpack[Options],
 ) -> Training[DeepLinear]:
@@ -67,7 +69,7 @@ def linear_predictors(
 
 
 def continued(
-    networks: DeepLinear, world: Transitions, how: Teaching, keys: PRNGKeyArray
+    networks: DeepLinear, world: Transitions, how: Teaching, keys: Keys
 ) -> Training[DeepLinear]:
     """An ensemble of networks of yours taught `how` says, in float64, on all pairs."""
     with float64():
@@ -76,7 +78,7 @@ def continued(
         return to_numpy(descend(wide, loss, updates=how.updates, key=keys, optimiser=rule))
 
 
-def relu_predictors(task: PredictAhead, how: Teaching, keys: PRNGKeyArray) -> Training[Mlp]:
+def relu_predictors(task: PredictAhead, how: Teaching, keys: Keys) -> Training[Mlp]:
     """A ReLU network with biases for each of a row of `keys`, in float32, on all pairs."""
     sizes = how.sizes(task.input_size, task.output_size)
     make = lambda key: Mlp.random(sizes, gain=how.gain, key=key)
