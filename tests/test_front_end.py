@@ -174,7 +174,7 @@ def test_a_memory_of_features_learns_and_its_label_is_in_the_result(
 ):
     shown = album.of_features(seen, pictures)
     where = "slowpoint.learning.picture_study.features_album"
-    monkeypatch.setattr(where, lambda updates, seed, folder: shown)
+    monkeypatch.setattr(where, lambda updates, folder, *, key: shown)
     settings = Settings(
         data="cifar",
         cells=("gru",),
@@ -206,12 +206,12 @@ def test_the_front_end_is_taught_once_and_kept(pictures, monkeypatch, tmp_path):
     monkeypatch.setattr(album, "cifar10", lambda: pictures)
     monkeypatch.setattr(album, "taught_front_end", teach)
     monkeypatch.setattr(FrontEnd, "random", lambda pixels, *, key: small)
-    ask = album.features_album.__wrapped__
-    first, second = (ask(7, 0, str(tmp_path)) for _ in range(2))
+    ask = lambda updates: album.features_album(updates, str(tmp_path), key=jr.key(0))
+    first, second = (ask(7) for _ in range(2))
     assert calls == [7]
     assert np.array_equal(first.task.examples, second.task.examples)
     assert len(Features.load(tmp_path / "front-end.npz").frames) == 2000
-    ask(8, 0, str(tmp_path))
+    ask(8)
     assert calls == [7, 8]
 
 

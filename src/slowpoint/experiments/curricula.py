@@ -155,6 +155,7 @@ def draw(results: Results):
     left = results.left
     cells = np.unique(left.cell).tolist()
     figure, axes = row(len(cells) + 1, width=3.0 * (len(cells) + 1), height=2.8)
+    figure.suptitle(left.data, fontsize="small")
     for ax, cell in zip(axes, cells):
         own = left.cell == cell
         names = np.unique(left.curriculum[own]).tolist()

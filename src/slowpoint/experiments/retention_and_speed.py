@@ -198,6 +198,7 @@ def _with_range(value: float, ends: Float[np.ndarray, " 2"]) -> str:
 def draw(results: Results):
     networks, told = results.networks, results.foretold
     figure, axes = row(5, width=14.0, height=3.0)
+    figure.suptitle(networks.data, fontsize="small")
     names = networks.predictor.tolist()
     right = networks.right[:, :, networks.at(100)]
     for ax, name in zip(axes, (FLIP, BOTTOM)):

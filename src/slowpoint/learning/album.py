@@ -39,17 +39,17 @@ def album(data: str) -> Album:
     return Album(data, task, test, calm, 100, repeats, "mnist")
 
 
-@functools.lru_cache(1)
-def features_album(updates: int, seed: int, folder: str) -> Album:
+def features_album(updates: int, folder: str, *, key: PRNGKeyArray) -> Album:
     """Features of CIFAR-10 by a front end that learned for `updates`, kept in a `folder`.
 
     Raises FileNotFoundError when the pictures cannot be had, ValueError when damaged.
     """
     pictures = cifar10()
     path = pathlib.Path(folder) / "front-end.npz" if folder else None
-    make = lambda: _front_end(pictures, updates, jr.key(seed))
-    identity = f"{pictures.source}, {updates} updates, seed {seed}\n"
-    return of_features(kept(path, Features, identity, make), pictures)
+    words = ", ".join(map(str, np.asarray(jr.key_data(key))))
+    identity = f"{pictures.source}, {updates} updates, key {words}\n"
+    seen = kept(path, Features, identity, lambda: _front_end(pictures, updates, key))
+    return of_features(seen, pictures)
 
 
 def _front_end(pictures: Images, updates: int, key: PRNGKeyArray) -> Features:

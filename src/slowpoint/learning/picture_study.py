@@ -60,7 +60,7 @@ class Settings(Base):
     def album(self) -> Album:
         """What is learned and asked. Raises what `album` and `features_album` do."""
         if self.data == "cifar":
-            return features_album(self.front, self.seed, self.place)
+            return _features(self.front, self.place, self.seed)
         return album(self.data)
 
     def recipes(self) -> list[Recipe]:
@@ -71,6 +71,11 @@ class Settings(Base):
         size = self.units, self.updates, self.batch, self.rate
         kinds = itertools.product(self.cells, self.curricula, range(self.networks))
         return [Recipe(*kind, *size) for kind in kinds]
+
+
+@functools.lru_cache(1)
+def _features(updates: int, folder: str, number: int) -> Album:
+    return features_album(updates, folder, key=jr.key(number))
 
 
 def over_networks(
