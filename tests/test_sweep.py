@@ -250,7 +250,9 @@ def test_what_the_manifest_missed_is_read_from_the_folders(counted, once, tmp_pa
     assert repr(read_sweep(tmp_path / "out").runs) == repr(first.runs)
 
 
-@pytest.mark.parametrize("damage", ["cut", "zeros", "words", "columns", "settings", "gone"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "zeros", "index", "words", "columns", "settings", "gone"]
+)
 def test_a_damaged_manifest_is_made_again(counted, once, tmp_path, damage):
     first = once({"x": range(4, 40)})
     path = tmp_path / "out" / NAME
@@ -259,6 +261,11 @@ def test_a_damaged_manifest_is_made_again(counted, once, tmp_path, damage):
         path.write_bytes(whole[: len(whole) // 2])
     elif damage == "zeros":
         path.write_bytes(whole[:4096] + bytes(len(whole) - 4096))
+    elif damage == "index":  # reading all rows does not meet it
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            find = "SELECT rootpage FROM sqlite_master WHERE type='index'"
+            page = 4096 * (database.execute(find).fetchone()[0] - 1)
+        path.write_bytes(whole[:page] + bytes(4096) + whole[page + 4096 :])
     elif damage == "words":
         path.write_text("runs: all\n")
     elif damage == "gone":

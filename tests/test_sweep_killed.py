@@ -66,19 +66,22 @@ def kill(process):
 
 def check_kills(out, runs, nap, kills, chance):
     """Kill it so often: the parent, before it a worker, or all. Then let it go on."""
+    hits = 0
     for number in range(kills):
         process = begin(out, runs, nap)
         aim = min(finished(out) + chance.randint(0, runs // kills), runs - 1)
-        wait_for(lambda p=process, a=aim: workers(p) and finished(out) >= a)
+        live = lambda p=process, a=aim: workers(p) and finished(out) >= a
+        wait_for(lambda p=process, live=live: p.poll() is not None or live())
         time.sleep(chance.uniform(0, 2 * nap))
         hands = workers(process)
         if number % 3:
             for hand in hands[: number % 3]:
                 kill(hand)
             time.sleep(chance.uniform(0, 4 * nap) * (number % 3 == 1))
+        hits += process.poll() is None
         kill(process.pid)
         process.wait(60)
-    assert finished(out) < runs, "every kill should have hit a live sweep"
+    assert hits > kills // 3, "the kills should have hit live sweeps"
     if begin(out, runs, nap).wait(120):  # runs that an earlier try had as lost are done now
         pytest.fail("nothing killed this one")
     grid = {"seed": range(runs), "nap": nap}
@@ -97,7 +100,7 @@ needs_proc = pytest.mark.skipif(
 
 @needs_proc
 def test_kills_at_random_cost_nothing(tmp_path):
-    check_kills(tmp_path / "out", 40, 0.02, 3, random.Random(0))
+    check_kills(tmp_path / "out", 40, 0.1, 3, random.Random(0))
 
 
 @needs_proc
