@@ -523,6 +523,45 @@ def test_a_setting_without_a_description_is_caught():
         check_experiment_objects(module)
 
 
+# ---------------------------------------------------------------- plots
+
+
+def check_plot(source):
+    """What draws on axes returns them, and nobody opens a window."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            takes = {a.arg: ast.unparse(a.annotation) for a in node.args.args if a.annotation}
+            if "ax" in takes:
+                back = node.returns and ast.unparse(node.returns)
+                assert takes["ax"] == back == "Axes", f"{node.name}(ax: Axes) -> Axes"
+        if isinstance(node, ast.Attribute):
+            assert node.attr != "show", "only who asked for a figure shows it"
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            assert "pyplot" not in ast.unparse(node), "pyplot keeps figures; take style.blank"
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.startswith(("plots/", "experiments/"))])
+def test_plot(file):
+    check_plot((ROOT / file).read_text())
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("def f(ax: Axes, x) -> None: pass", "Axes"),
+        ("def f(ax: Axes): pass", "Axes"),
+        ("def f(ax: object) -> Axes: pass", "Axes"),
+        ("def f(figure):\n    figure.show()", "shows"),
+        ("import matplotlib.pyplot as plt", "pyplot"),
+        ("from matplotlib import pyplot", "pyplot"),
+    ],
+    ids=["none", "silent", "untyped", "show", "import", "from"],
+)
+def test_a_broken_plot_is_caught(source, says):
+    with pytest.raises(AssertionError, match=says):
+        check_plot(source)
+
+
 # ---------------------------------------------------------------- every file of every room
 
 HOUSE_WORD = {

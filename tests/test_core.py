@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 
 import equinox as eqx
 import jax
@@ -186,6 +187,38 @@ def test_a_result_shows_its_shapes():
     text = repr(found())
     assert "states: float64[2,3]" in text
     assert "steps: 7" in text
+
+
+class Shown(Result):
+    mess: str
+    few: Float[np.ndarray, " few"]
+    many: Float[np.ndarray, "many 2"]
+    nothing: Float[np.ndarray, " none"]
+    flags: Bool[np.ndarray, " flag"]
+    radius: float | None = None
+
+
+def test_a_result_is_a_table_in_a_notebook():
+    many = np.linspace(-1.0, 2.0, 20).reshape(10, 2)
+    many[3, 1] = np.inf
+    shown = Shown("<b>", np.array([0.5, -1.25]), many, np.zeros(0), np.ones(9, bool))
+    rows = {
+        name: rest
+        for name, *rest in re.findall(
+            "<tr>" + "<td>(.*?)</td>" * 3 + "</tr>", shown._repr_html_()
+        )
+    }
+    assert rows == {
+        "mess": ["&#x27;&lt;b&gt;&#x27;", ""],
+        "few": ["float64[2]", "[ 0.5 -1.25]"],
+        "many": ["float64[10,2]", "-1 to 2, 1 not finite"],
+        "nothing": ["float64[0]", ""],
+        "flags": ["bool[9]", ""],
+        "radius": ["None", ""],
+    }
+    none = dataclasses.replace(shown, many=np.full((9, 2), np.nan))
+    assert "<td>none, 18 not finite</td>" in none._repr_html_()
+    assert "<caption>Shown</caption>" in none._repr_html_()
 
 
 def test_replacing_cleans_up_after_an_interrupt(tmp_path):

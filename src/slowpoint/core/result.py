@@ -1,6 +1,7 @@
 """What a computation found: named arrays that can be saved, reloaded and drawn."""
 
 import dataclasses
+import html
 import os
 import pathlib
 import types
@@ -14,6 +15,7 @@ import numpy as np
 from slowpoint.core.files import replacing
 
 FORMAT = 1  # of the file; raised when an old reader could misread a new file
+FEW = 6  # values that a notebook shows one by one
 R = TypeVar("R", bound="Result")
 D = TypeVar("D")  # a dataclass of Results
 
@@ -85,6 +87,14 @@ class Result(eqx.Module):
         rows = [f"{f.name}: {_short(getattr(self, f.name))}" for f in dataclasses.fields(self)]
         return f"{type(self).__name__}(" + ", ".join(rows) + ")"
 
+    def _repr_html_(self) -> str:
+        """A table for notebooks: what is in it, of which shape, and its values or range."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        rows = [(name, _short(value), _inside(value)) for name, value in values.items()]
+        cells = ["".join(f"<td>{html.escape(word)}</td>" for word in row) for row in rows]
+        head = f"<caption>{type(self).__name__}</caption>"
+        return f"<table>{head}" + "".join(f"<tr>{row}</tr>" for row in cells) + "</table>"
+
 
 def _restored(file, field: dataclasses.Field, hints: dict[str, object]):
     if field.name not in file:
@@ -114,6 +124,20 @@ def _short(value: object) -> str:
     if isinstance(value, jax.Array | np.ndarray) and value.ndim:
         return f"{value.dtype}[{','.join(map(str, value.shape))}]"
     return repr(value)
+
+
+def _inside(value: object) -> str:
+    """The values of an array if they are few, the range of real ones if many, else nothing."""
+    if not isinstance(value, jax.Array | np.ndarray) or not value.ndim or not value.size:
+        return ""
+    array = np.asarray(value)
+    if array.size <= FEW:
+        return " ".join(np.array2string(array, precision=4).split())
+    if array.dtype.kind not in "iuf":
+        return ""
+    finite = array[np.isfinite(array)]
+    lacking = f", {array.size - finite.size} not finite" if finite.size < array.size else ""
+    return (f"{finite.min():.4g} to {finite.max():.4g}" if finite.size else "none") + lacking
 
 
 def save_all(folder: str | os.PathLike, results) -> None:

@@ -4,17 +4,16 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.image import AxesImage
 
 from slowpoint.plots.style import PATH, STABLE, UNSTABLE
 
 
 def overlaps_in_time(
     ax: Axes, times: Float[np.ndarray, " time"], overlaps: Float[np.ndarray, "time target"]
-) -> AxesImage:
+) -> Axes:
     """A row per target, blue below 0 and red above; white: nothing in common."""
     targets = overlaps.shape[1]
-    shown = ax.imshow(
+    ax.imshow(
         overlaps.T,
         aspect="auto",
         cmap="RdBu_r",
@@ -24,7 +23,7 @@ def overlaps_in_time(
         extent=(times[0], times[-1], targets - 0.5, -0.5),
     )
     ax.set(xlabel="time", ylabel="target")
-    return shown
+    return ax
 
 
 def distributions(
