@@ -51,7 +51,8 @@ def test_papers_come_in_the_order_of_the_text():
     ]
     assert found[1].sentence() == (
         "Haviv, Rivkind and Barak 2019. Understanding and Controlling Memory in Recurrent "
-        "Neural Networks. Proceedings of Machine Learning Research 97, 2663-2671. arXiv:1902.07275."
+        "Neural Networks. Proceedings of Machine Learning Research 97, 2663-2671. "
+        "arXiv:1902.07275."
     )
 
 

@@ -19,13 +19,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"{suggestion}There is: {', '.join(known)}."
 
 
-def refusal(error: pydantic.ValidationError, key: str = "settings") -> str:
+def refusal(error: pydantic.ValidationError, name: str = "settings") -> str:
     """A sentence on the first value that is refused, with the nearest good one if known.
 
-    `key` names the value where the error does not.
+    `name` is that of the value where the error has none.
     """
     first = error.errors()[0]
-    key = str(first["loc"][0]) if first["loc"] else key
+    key = str(first["loc"][0]) if first["loc"] else name
     return f"{key}={first['input']!r}: {first['msg']}.{_good(first, key)}"
 
 
