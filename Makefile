@@ -6,7 +6,7 @@ TOUR ?= --set networks=1
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.2
 
-.PHONY: help env tour test test-all quick check bench docs
+.PHONY: help env tour test test-all test-oldest quick check bench docs site
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -44,6 +44,20 @@ test: env  ## the tests (the documentation's own are in `make docs`)
 test-all: env  ## the tests, also the slow ones
 	$(BIN)/pytest -n 2 --slow
 
+# what the dependencies of each kind are tried on: JAX, PyTorch files, NWB, contours, BibTeX
+SMOKE := tests/test_core.py tests/test_weights.py tests/test_spikes.py tests/test_contours.py tests/test_cite.py
+OLDEST := .cache/oldest
+
+test-oldest: env  ## a small part of the tests, on the lowest versions that are allowed
+	@set -e; uv=$$(command -v uv || echo $(BIN)/uv); \
+	[ -x "$$uv" ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; \
+	"$$uv" venv --quiet --clear --python 3.11 $(OLDEST); \
+	"$$uv" pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct \
+	  --editable '.[dev]'
+	$(OLDEST)/bin/slowpoint doctor
+	$(OLDEST)/bin/slowpoint run bistable_points --quick --out $(OLDEST)/runs
+	$(OLDEST)/bin/pytest -n 2 -o filterwarnings=default $(SMOKE)
+
 quick: env  ## every experiment in its small setting, with its claims and its time
 	$(BIN)/python tests/run_quick.py
 
@@ -61,3 +75,10 @@ bench: env  ## how fast, as ratios against named alternatives
 
 docs: env  ## run the code of README and docs, check their links
 	$(BIN)/pytest -n 2 tests/test_docs.py
+
+SITE := docs/_build
+
+site: env  ## the pages, the gallery and the API as a site in docs/_build/html
+	@$(BIN)/python docs/site/assemble.py $(SITE)/pages
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -c docs/site $(SITE)/pages $(SITE)/html
+	@echo $(SITE)/html/index.html

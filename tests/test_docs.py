@@ -23,7 +23,8 @@ from slowpoint.cli import app
 from slowpoint.report.catalogue import find
 
 ROOT = pathlib.Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FRONT = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+PAGES = [*FRONT, *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(
     r"^(?P<indent> *)(?P<fence>```+)(?P<kind>[^\n`]*)\n"
     r"(?P<text>.*?)"
