@@ -47,7 +47,8 @@ def test_equal_runs_leave_no_doubt(ages, waves, at_once):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(0.04, "0.04 s"), (61.0, "61 s"), (200.0, "3 min"), (9000.0, "2.5 h")]
+    ("seconds", "words"),
+    [(0.04, "0.04 s"), (61.0, "61 s"), (200.0, "3 min"), (9000.0, "2.5 h")],
 )
 def test_times_are_said_as_people_say_them(seconds, words):
     assert in_words(seconds) == words
