@@ -97,10 +97,11 @@ def _members(body: list[ast.stmt], lines: list[str], module: str) -> Iterator[st
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             yield _class(node, lines, module)
         elif isinstance(node, Function) and not node.name.startswith("_"):
-            yield _object("py:function", node.name + _signature(node), _doc(node), module)
+            words = node.name + _signature(node)
+            yield _object("py:function", words, _doc(node), f":module: {module}")
         elif names := _types(node):
             says = f"`{ast.unparse(node)}`"
-            yield from (_object("py:data", name, says, module) for name in names)
+            yield from (_object("py:data", name, says, f":module: {module}") for name in names)
 
 
 def _class(node: ast.ClassDef, lines: list[str], module: str) -> str:
@@ -116,8 +117,10 @@ def _class(node: ast.ClassDef, lines: list[str], module: str) -> str:
             marks = {ast.unparse(mark) for mark in part.decorator_list}
             kind = "py:property" if "property" in marks else "py:method"
             words = part.name + ("" if kind == "py:property" else _signature(part, marks))
-            inside.append(_object(kind, words, _doc(part)))
-    return _object("py:class", node.name, "\n\n".join(filter(None, inside)), module)
+            option = ":classmethod:" if "classmethod" in marks else ""
+            inside.append(_object(kind, words, _doc(part), option))
+    inside = "\n\n".join(filter(None, inside))
+    return _object("py:class", node.name, inside, f":module: {module}")
 
 
 def _field(field: ast.AnnAssign, lines: list[str]) -> str:
@@ -140,11 +143,11 @@ def _doc(node: ast.ClassDef | Function) -> str:
     return escaped(inspect.cleandoc(ast.get_docstring(node) or ""))
 
 
-def _object(kind: str, words: str, inside: str, module: str = "") -> str:
+def _object(kind: str, words: str, inside: str, option: str = "") -> str:
     """A directive of Sphinx; its fence is longer than any inside it."""
     fence = "`" * (max(map(len, re.findall("`{3,}", inside)), default=2) + 1)
-    option = f":module: {module}\n" if module else ""
-    return f"{fence}{{{kind}}} {words}\n{option}\n{inside}\n{fence}"
+    line = f"{option}\n" if option else ""
+    return f"{fence}{{{kind}}} {words}\n{line}\n{inside}\n{fence}"
 
 
 def escaped(text: str) -> str:

@@ -21,8 +21,8 @@ MOVED = {
     "CHANGELOG.md": "changelog.md",
 }
 GROUPS = {  # pages in their order; those that are not named come under "Findings"
-    "Start": ["quickstart", "bring_your_own", "how_to_choose", "faq"],
-    "Ideas": ["background", "coming_from_*"],
+    "Start": ["quickstart", "coming_from_*", "bring_your_own", "faq"],
+    "Ideas": ["background", "how_to_choose", "many_networks"],
     "Findings": ["*"],
     "Reference": ["gallery", "api/index", "structure", "contributing", "changelog"],
 }
