@@ -3,125 +3,56 @@
 What is slow to import is imported by the command that needs it.
 """
 
-import contextlib
-import errno
-import linecache
 import os
 import pathlib
-import shlex
-import traceback
-from collections.abc import Iterator
-from typing import Annotated
 
 import typer
 
+from slowpoint.cli.plain import in_plain_words
+from slowpoint.cli.words import (
+    Alpha,
+    Asked,
+    Border,
+    Changes,
+    Checkpoints,
+    Code,
+    Collect,
+    CountsFile,
+    Draws,
+    Eta,
+    Grid,
+    Hold,
+    LabelsFile,
+    LatentFile,
+    Looks,
+    Margin,
+    Models,
+    Name,
+    Network,
+    Noise,
+    Nonlinearity,
+    Out,
+    Page,
+    Processes,
+    Quick,
+    Quiet,
+    Ran,
+    Rank,
+    RatesToo,
+    Replicate,
+    Ring,
+    Seed,
+    Shots,
+    States,
+    Steps,
+    Swept,
+    TaskChanges,
+    Tick,
+    Units,
+    Who,
+)
+
 RUNS = pathlib.Path("runs")
-Name = Annotated[str, typer.Argument(metavar="NAME", help="As `slowpoint list` shows it.")]
-Out = Annotated[pathlib.Path, typer.Option(metavar="DIR", help="The run is in DIR/NAME.")]
-Quick = Annotated[bool, typer.Option("--quick", help="Start from the small settings.")]
-Changes = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated."),
-]
-Network = Annotated[
-    pathlib.Path, typer.Argument(metavar="NETWORK", help=".pt, .pth, .torch or .safetensors")
-]
-States = Annotated[
-    pathlib.Path | None,
-    typer.Option(metavar="FILE", help="Visited states, .npy or .npz; the last axis = state."),
-]
-Hold = Annotated[
-    str | None, typer.Option(metavar="0,0,1|FILE", help="The constant input (zeros).")
-]
-Units = Annotated[
-    str | None,
-    typer.Option(
-        metavar="0,3,5-9|FILE.npy", help="Units that may be stimulated: a push with only these."
-    ),
-]
-Noise = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SD",
-        help="Input noise per step (or SD,SD,...): forecasts how long memories last.",
-    ),
-]
-Nonlinearity = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Of an nn.RNN: tanh (assumed) or relu.")
-]
-Tick = Annotated[
-    float | None, typer.Option("--dt", metavar="TIME", help="What one step stands for (1).")
-]
-Seed = Annotated[int, typer.Option(min=0, help="All randomness comes from it.")]
-Page = Annotated[
-    pathlib.Path | None,
-    typer.Option(metavar="DIR", help="Where report.html goes (runs/ and the file's name)."),
-]
-Asked = Annotated[
-    str, typer.Option("--task", metavar="NAME", help="A file of slowpoint.tasks: flipflop, ...")
-]
-TaskChanges = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a task's setting; repeatable."),
-]
-Rank = Annotated[
-    int | None, typer.Option(min=1, help="At which a full recurrent matrix is cut.")
-]
-Eta = Annotated[float, typer.Option(help="Learning rate; columns move by eta N gradients.")]
-Checkpoints = Annotated[
-    pathlib.Path, typer.Argument(metavar="DIR", help="The folder given as checkpoint=DIR.")
-]
-Looks = Annotated[
-    pathlib.Path | None,
-    typer.Option(metavar="DIR", help="Where report.html goes (runs/ and the folder's name)."),
-]
-Replicate = Annotated[int, typer.Option(min=0, help="Of an ensemble.")]
-Border = Annotated[
-    float | None, typer.Option(help="Stage 1 ends when the push is below (-0.015 at T = 50).")
-]
-Models = Annotated[
-    pathlib.Path,
-    typer.Argument(metavar="LATENTS_DIR", help="One .npz or .h5 a model: train, test."),
-]
-CountsFile = Annotated[
-    pathlib.Path,
-    typer.Option("--counts", metavar="FILE", help="One .npz or .h5: train, test, held_out."),
-]
-Shots = Annotated[str, typer.Option("--k", metavar="16,64", help="Trials that teach.")]
-Draws = Annotated[int, typer.Option(min=2, help="Of those trials.")]
-Margin = Annotated[float, typer.Option(min=0.0, help="Of the best Q_co, bits per spike.")]
-Alpha = Annotated[float, typer.Option(min=0.0, help="Penalty of the readout.")]
-RatesToo = Annotated[
-    bool,
-    typer.Option("--rates-as-latents", help="Use the rates of benchmark files as latents."),
-]
-Grid = Annotated[
-    list[str] | None,
-    typer.Option(metavar="KEY=VALUES", help="units=32,64 or seed=0..49; may be repeated."),
-]
-Who = Annotated[str, typer.Option(metavar="inline|local", help="Here, or in processes.")]
-Processes = Annotated[int | None, typer.Option(min=1, help="At once (one a core).")]
-Collect = Annotated[bool, typer.Option("--collect", help="Run nothing: tell, write a table.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No bar, for the logs of a batch.")]
-Swept = Annotated[
-    pathlib.Path | None, typer.Option(metavar="DIR", help="The sweep's own (runs/NAME_sweep).")
-]
-Code = Annotated[
-    pathlib.Path, typer.Argument(metavar="STATES", help=".npy or .npz: (samples, units)")
-]
-LatentFile = Annotated[
-    pathlib.Path, typer.Option("--latent", metavar="FILE", help=".npy or .npz: (samples, d)")
-]
-LabelsFile = Annotated[
-    pathlib.Path | None,
-    typer.Option("--labels", metavar="FILE", help="Classes (rows of equal latent): (samples,)"),
-]
-Ring = Annotated[
-    int | None,
-    typer.Option(metavar="SIZE", help="The latent is positions on a ring of so many."),
-]
-Ran = Annotated[pathlib.Path, typer.Argument(metavar="DIR", help="Of one run or one sweep.")]
-Steps = Annotated[int, typer.Option(min=1, help="Updates of learning.")]
 
 app = typer.Typer(
     help="What a recurrent network remembers, how it came to, and how to change it.",
@@ -406,48 +337,6 @@ def doctor() -> None:
 
     for what, found in checks():
         typer.echo(f"{what:12} {found}")
-
-
-@contextlib.contextmanager
-def in_plain_words(*words: object) -> Iterator[None]:
-    """What the user can mend ends with 2 and a sentence, Ctrl-C with 130; a bug stays a bug.
-
-    `words` are those to type again.
-    """
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        far = str(stop).partition(". ")[0] or "Stopped"  # the rest is for callers in Python
-        again = shlex.join(["slowpoint", *map(str, words)])
-        typer.echo(f"\n{far}. An earlier run is as it was. Once more: {again}", err=True)
-        raise typer.Exit(130) from None
-    except OSError as error:
-        typer.echo(_trouble_with_files(error), err=True)
-        raise typer.Exit(2) from None
-    except ValueError as error:
-        if not _on_purpose(error):
-            raise
-        typer.echo("\n".join([str(error), *getattr(error, "__notes__", [])]), err=True)
-        raise typer.Exit(2) from None
-
-
-def _trouble_with_files(error: OSError) -> str:
-    if error.errno is None:
-        return str(error)  # the house's own words
-    says = f"{error.filename or 'While writing'}: {error.strerror}."
-    if error.errno == errno.ENOENT:
-        return f"{says} Check the name."
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{says} What stood there is as it was. Make room, or write elsewhere: --out DIR"
-    return f"{says} Name what can be read, and a folder that can be written: --out DIR"
-
-
-def _on_purpose(error: ValueError) -> bool:
-    """Whether a `raise` of ours made it: then its words are for the user."""
-    *_, (frame, number) = traceback.walk_tb(error.__traceback__)
-    line = linecache.getline(frame.f_code.co_filename, number)
-    ours = frame.f_globals.get("__name__", "").startswith("slowpoint.")
-    return ours and line.lstrip().startswith("raise")
 
 
 def main() -> None:
