@@ -243,8 +243,8 @@ def draw(results: Results):
             ]
             for name, mix in (("digits in order", False), ("at random places", True))
         }
-        over_horizon(axes[0, 2], far, rows, "order")
-    axes[0, 2].set(title="looks or task? squared, nh = 3, g = 0.4", ylim=(-0.05, 1.05))
+        over_horizon(axes[0, 2], far, rows, "order, nh = 3, g = 0.4")
+    axes[0, 2].set(title="looks or task? squared", ylim=(-0.05, 1.05))
     return figure
 
 
@@ -260,3 +260,5 @@ def _lines(ax, codes: ImageCodes, cell: dict, measure: str) -> None:
     }
     if rows:
         over_horizon(ax, far, rows, measure)
+    else:
+        ax.set_axis_off()

