@@ -514,14 +514,15 @@ def test_the_shares_must_fit_together():
 @pytest.mark.parametrize(
     ("said", "code", "last"),
     [
-        ({}, 0, "34 passed, 0 failed"),
-        ({"test": "echo '= 2 failed, 20 passed in 3.1s ='; exit 1"}, 1, "31 passed, 2 failed"),
-        ({"test": "echo '= 20 passed, 1 error in 3.1s ='; exit 1"}, 1, "31 passed, 1 failed"),
-        ({"test": "echo '= 2 errors in 0.3s ='; exit 1"}, 1, "11 passed, 2 failed"),
-        ({"test": "echo oh; exit 2"}, 1, "11 passed, 1 failed"),
-        ({"docs": "echo '= 1 failed, 5 passed in 1s ='; exit 1"}, 1, "33 passed, 1 failed"),
-        ({"check": "exit 1"}, 1, "33 passed, 1 failed"),
-        ({"quick": "echo '3 passed, 1 failed'; exit 1"}, 1, "33 passed, 1 failed"),
+        ({}, 0, "35 passed, 0 failed"),
+        ({"test": "echo '= 2 failed, 20 passed in 3.1s ='; exit 1"}, 1, "32 passed, 2 failed"),
+        ({"test": "echo '= 20 passed, 1 error in 3.1s ='; exit 1"}, 1, "32 passed, 1 failed"),
+        ({"test": "echo '= 2 errors in 0.3s ='; exit 1"}, 1, "12 passed, 2 failed"),
+        ({"test": "echo oh; exit 2"}, 1, "12 passed, 1 failed"),
+        ({"docs": "echo '= 1 failed, 5 passed in 1s ='; exit 1"}, 1, "34 passed, 1 failed"),
+        ({"site": "exit 1"}, 1, "34 passed, 1 failed"),
+        ({"check": "exit 1"}, 1, "34 passed, 1 failed"),
+        ({"quick": "echo '3 passed, 1 failed'; exit 1"}, 1, "34 passed, 1 failed"),
     ],
 )
 def test_ci_counts_what_failed(tmp_path, said, code, last):
