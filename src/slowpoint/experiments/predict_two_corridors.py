@@ -5,7 +5,7 @@ Far ahead, and only then, both codes are lines in the same direction of the hidd
 was learned in one corridor is laid out as in the other.
 
 Paper: Ratzon and Barak 2025, arXiv:2511.09290, two corridors. S = 10 each, 10,000 updates.
-Takes: 20 s quick, 3 min full
+Takes: 18 s quick, 2.5 min full
 """
 
 import dataclasses
@@ -42,7 +42,7 @@ class Settings(Base):
         return 4 * (3 * self.size - 1)
 
 
-QUICK = Settings(updates=1500, seeds=1, rate=5e-4)
+QUICK = Settings(hidden=4, updates=2000, seeds=1, rate=5e-4)
 
 
 class Alignment(Result):
