@@ -9,6 +9,7 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4  # links to headings as on GitHub
 python_maximum_signature_line_length = 72
 python_use_unqualified_type_names = True
+smartquotes = False  # the prime of x' stays one
 toc_object_entries = False  # the files of a room are enough
 html_theme = "furo"
 html_title = "slowpoint"
