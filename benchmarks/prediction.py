@@ -25,25 +25,23 @@ SIZE, UNITS, HIDDEN, HORIZON, ROUNDS = 20, 59, 9, 10, 5
 Run = Callable[[int], object]  # makes that many updates
 
 
-def ours(hidden: int, horizon: int) -> Run:
+def ours(depth: int, horizon: int) -> Run:
     """Through `descend`, as the experiments do."""
-    world, rate = corridor(SIZE, horizon), clipped_rate(hidden, horizon)
+    world, rate = corridor(SIZE, horizon), clipped_rate(depth, horizon)
     keys = jr.split(jr.key(0), 1)
-    return lambda updates: linear_predictors(
-        world, Teaching(hidden, UNITS, rate, updates), keys
-    )
+    return lambda updates: linear_predictors(world, Teaching(depth, UNITS, rate, updates), keys)
 
 
-def of_torch(hidden: int, horizon: int) -> Run:
+def of_torch(depth: int, horizon: int) -> Run:
     """The same network, inputs and loss, a layer at a time."""
     import torch
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
     torch.set_default_dtype(torch.float64)
-    world, rate = corridor(SIZE, horizon), clipped_rate(hidden, horizon)
+    world, rate = corridor(SIZE, horizon), clipped_rate(depth, horizon)
     inputs, target = torch.tensor(world.one_hot()), torch.tensor(world.target)
-    sizes = [inputs.shape[1], *[UNITS] * hidden, SIZE]
+    sizes = [inputs.shape[1], *[UNITS] * depth, SIZE]
     layers = [torch.nn.Linear(a, b, bias=False) for a, b in itertools.pairwise(sizes)]
     for layer in layers:
         torch.nn.init.xavier_normal_(layer.weight)
@@ -89,9 +87,9 @@ def against_torch() -> None:
 def whole_map() -> None:
     """All depths and horizons of the experiment, one network each."""
     full, total = Settings(), 0.0
-    for hidden in full.depths:
+    for depth in full.depths:
         for horizon in (full.horizons[0], full.horizons[-1]):
-            run = ours(hidden, horizon)
+            run = ours(depth, horizon)
             begun = time.process_time()
             run(2000)
             compiling = time.process_time() - begun

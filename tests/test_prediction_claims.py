@@ -26,24 +26,24 @@ def failing(claims):
     return [claim.says for claim in claims if claim.verdict("full") == "fails"]
 
 
-def cell(hidden, horizon, count=3, **known):
+def cell(depth, horizon, count=3, **known):
     """`count` networks of one depth and horizon, as the paper has them."""
     far = horizon >= 4
-    order = RISING.get(horizon, 0.9995) if hidden == 9 else 0.995 if far else 0.9
+    order = RISING.get(horizon, 0.9995) if depth == 9 else 0.995 if far else 0.9
     values = {
         "loss": 1e-6,
         "accuracy": 1.0,
-        "order": TANGLED[hidden] if horizon == 1 else order,
-        "nc1": 8.8e-2 if hidden == 1 else 1e-4 if far else 0.57,
-        "participation": SPREADS.get((hidden, horizon), 1.0),
+        "order": TANGLED[depth] if horizon == 1 else order,
+        "nc1": 8.8e-2 if depth == 1 else 1e-4 if far else 0.57,
+        "participation": SPREADS.get((depth, horizon), 1.0),
         "margin": MARGINS.get(horizon, 1e-3),
         "near_margin": 1e-3,
-        "rank": RANKS.get((hidden, horizon), 2.0),
+        "rank": RANKS.get((depth, horizon), 2.0),
         "cost": 33.0,
         **known,
     }
     names = {name: np.full(count, float(value)) for name, value in values.items()}
-    return Codes(np.full(count, hidden), np.full(count, horizon), np.arange(count), **names)
+    return Codes(np.full(count, depth), np.full(count, horizon), np.arange(count), **names)
 
 
 def published():
@@ -83,7 +83,7 @@ def test_what_the_paper_has_holds():
 )
 def test_another_number_is_seen(where, measure, value, says):
     codes = published().codes
-    at = (codes.hidden == where[0]) & (codes.horizon == where[1])
+    at = (codes.depth == where[0]) & (codes.horizon == where[1])
     changed = np.where(at, value, getattr(codes, measure))
     other = dataclasses.replace(codes, **{measure: changed})
     results = dataclasses.replace(published(), codes=other)
@@ -100,11 +100,11 @@ def test_one_unlucky_seed_is_seen():
 
 def held(unseen):
     """Networks of one and nine layers at A = 1 and 10; what they name of pairs not seen."""
-    hidden, horizon = np.array([9, 9, 1, 1]), np.array([1, 10, 1, 10])
+    depth, horizon = np.array([9, 9, 1, 1]), np.array([1, 10, 1, 10])
     order = np.array([0.56, 0.999, 0.49, 0.99])
     pairs, ones = np.array([11, 62, 11, 62]), np.ones(4)
     return predict_held_out.Results(
-        predict_held_out.Held(hidden, horizon, pairs, ones, np.array(unseen), order, 1 - order)
+        predict_held_out.Held(depth, horizon, pairs, ones, np.array(unseen), order, 1 - order)
     )
 
 
@@ -118,7 +118,7 @@ def test_held_out_pairs_tell_depth():
 
 
 def test_the_start_is_the_latent_solution_in_balanced_layers():
-    settings = predict_path.Settings(size=8, hidden=3)
+    settings = predict_path.Settings(size=8, depth=3)
     with float64():
         net = to_numpy(predict_path.balanced(settings, 2, 0.0, jr.key(0)))
         shaken = to_numpy(predict_path.balanced(settings, 2, 0.1, jr.key(0)))
@@ -155,7 +155,7 @@ def test_codes_of_a_trained_network():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Teaching(-1, 5, 0.1, 10), "hidden=-1"),
+        (lambda: Teaching(-1, 5, 0.1, 10), "depth=-1"),
         (lambda: Teaching(1, 5, 0.1, 0), "updates=0"),
         (lambda: joined([]), "No codes"),
     ],

@@ -27,7 +27,7 @@ Whole = int | np.integer
 class Codes(Result):
     """One row a network."""
 
-    hidden: Int[np.ndarray, " network"]  # nh
+    depth: Int[np.ndarray, " network"]  # nh
     horizon: Int[np.ndarray, " network"]  # A
     replicate: Int[np.ndarray, " network"]
     loss: Float[np.ndarray, " network"]  # at the last update; NaN: diverged
@@ -40,16 +40,16 @@ class Codes(Result):
     rank: Float[np.ndarray, " network"]  # minimal; NaN: none
     cost: Float[np.ndarray, " network"]  # Schatten; NaN: not separated
 
-    def mean(self, measure: str, hidden: Whole, horizon: Whole) -> float:
+    def mean(self, measure: str, depth: Whole, horizon: Whole) -> float:
         """Of the replicates of one depth and horizon; NaN where there is none."""
-        values = self.values(measure, hidden, horizon)
+        values = self.values(measure, depth, horizon)
         return float(values.mean()) if len(values) else math.nan
 
     def values(
-        self, measure: str, hidden: Whole, horizon: Whole
+        self, measure: str, depth: Whole, horizon: Whole
     ) -> Float[np.ndarray, " network"]:
         """Of each replicate of one depth and horizon."""
-        return getattr(self, measure)[(self.hidden == hidden) & (self.horizon == horizon)]
+        return getattr(self, measure)[(self.depth == depth) & (self.horizon == horizon)]
 
     def rows(self, mask: Bool[np.ndarray, " network"]) -> "Codes":
         """The networks where `mask` holds."""
@@ -57,7 +57,7 @@ class Codes(Result):
 
     def table(self, measure: str) -> Float[np.ndarray, "depth horizon"]:
         """Means, a row for each depth and a column for each horizon there is, rising."""
-        rows, columns = np.unique(self.hidden), np.unique(self.horizon)
+        rows, columns = np.unique(self.depth), np.unique(self.horizon)
         return np.array([[self.mean(measure, r, c) for c in columns] for r in rows])
 
 
@@ -136,11 +136,11 @@ def _nearest(outputs, views) -> Int[np.ndarray, " pair"]:
 
 
 def _codes(
-    rows: list[dict[str, float]], trained: Training, hidden: Whole, horizon: Whole
+    rows: list[dict[str, float]], trained: Training, depth: Whole, horizon: Whole
 ) -> Codes:
     count = len(rows)
     return Codes(
-        hidden=np.full(count, hidden),
+        depth=np.full(count, depth),
         horizon=np.full(count, horizon),
         replicate=np.arange(count),
         loss=np.asarray(trained.losses[:, -1], float),

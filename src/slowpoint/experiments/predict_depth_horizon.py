@@ -75,21 +75,21 @@ def run(settings: Settings) -> Results:
     work = functools.partial(_one, settings)
     tasks = [(*cell, "map") for cell in cells] + [(*cell, "luck") for cell in again]
     found = in_processes(work, tasks, settings.processes)
-    none = found[0].rows(np.zeros(len(found[0].hidden), bool))
+    none = found[0].rows(np.zeros(len(found[0].depth), bool))
     return Results(joined(found[: len(cells)]), joined([none, *found[len(cells) :]]))
 
 
 def _one(settings: Settings, task: tuple[int, int, str]) -> Codes:
     """The codes of all replicates at one depth and horizon."""
-    hidden, horizon, part = task
+    depth, horizon, part = task
     world = corridor(settings.size, horizon)
-    rate, updates = clipped_rate(hidden, horizon), settings.updates
-    count = settings.seeds if horizon in JUDGED or hidden == LUCK_DEPTH else 1
-    key = jr.fold_in(jr.fold_in(jr.key(settings.seed), hidden), horizon)
+    rate, updates = clipped_rate(depth, horizon), settings.updates
+    count = settings.seeds if horizon in JUDGED or depth == LUCK_DEPTH else 1
+    key = jr.fold_in(jr.fold_in(jr.key(settings.seed), depth), horizon)
     if part == "luck":
         rate, updates, count = LUCK_RATE, LUCK_UPDATES, settings.luck
         key = jr.fold_in(key, 1)
-    how = Teaching(hidden, settings.units, rate, updates)
+    how = Teaching(depth, settings.units, rate, updates)
     return linear_codes(linear_predictors(world, how, jr.split(key, count)), world, horizon)
 
 
@@ -104,8 +104,8 @@ def claims(results: Results) -> list[Claim]:
     ]
 
 
-def _there(codes: Codes, hidden: int, horizon: int) -> bool:
-    return len(codes.values("order", hidden, horizon)) > 0
+def _there(codes: Codes, depth: int, horizon: int) -> bool:
+    return len(codes.values("order", depth, horizon)) > 0
 
 
 def _near_and_far(codes: Codes) -> list[Claim]:
@@ -170,7 +170,7 @@ def _transition(codes: Codes) -> list[Claim]:
 
 def _luck(codes: Codes) -> list[Claim]:
     """Five networks, all alike: the worst of them is judged where the bar is one-sided."""
-    if not len(codes.hidden):
+    if not len(codes.depth):
         return []
     nh, found = LUCK_DEPTH, []
     order = {far: codes.values("order", nh, far) for far in LUCK_HORIZONS}
@@ -191,7 +191,7 @@ def _luck(codes: Codes) -> list[Claim]:
 def draw(results: Results):
     codes = results.codes
     figure, axes = row(4, width=13.0, height=3.0)
-    depths, horizons = (np.unique(a).tolist() for a in (codes.hidden, codes.horizon))
+    depths, horizons = (np.unique(a).tolist() for a in (codes.depth, codes.horizon))
     for ax, measure, says in (
         (axes[0], "order", "order"),
         (axes[1], "rank", "minimal rank"),

@@ -29,7 +29,7 @@ from slowpoint.worlds.grid import grid
 
 class Settings(Base):
     size: int = pydantic.Field(default=8, ge=3, description="S, places along an axis")
-    hidden: int = pydantic.Field(default=5, ge=1, description="nh, hidden layers")
+    depth: int = pydantic.Field(default=5, ge=1, description="nh, hidden layers")
     horizons: tuple[int, ...] = pydantic.Field(
         default=(1, 2, 4), min_length=1, description="A of each"
     )
@@ -66,7 +66,7 @@ def _one(settings: Settings, horizon: int) -> tuple[Codes, np.ndarray]:
     """The codes of all replicates at a horizon, and the map of the first."""
     world = grid(settings.size, horizon, settings.moves)
     units = settings.size**2 + 4 * horizon + 1  # as published
-    how = Teaching(settings.hidden, units, settings.rate, settings.updates)
+    how = Teaching(settings.depth, units, settings.rate, settings.updates)
     keys = jr.split(jr.fold_in(jr.key(settings.seed), horizon), settings.seeds)
     trained = linear_predictors(world, how, keys)
     states = near_states(trained.replicate(0).system, world)
@@ -77,14 +77,14 @@ def _one(settings: Settings, horizon: int) -> tuple[Codes, np.ndarray]:
 def claims(results: Results) -> list[Claim]:
     codes, found = results.codes, []
     found.append(equal("networks that diverged", (~np.isfinite(codes.loss)).sum(), 0))
-    (hidden,) = np.unique(codes.hidden)
+    (depth,) = np.unique(codes.depth)
     for far in np.unique(codes.horizon):
-        mean = codes.mean("order", hidden, far)
+        mean = codes.mean("order", depth, far)
         if far == 1:
             found.append(at_most("A = 1: order, mean", mean, 0.9))
         else:
             found.append(at_least(f"A = {far}: order, mean", mean, 0.99))
-            scatter = codes.mean("nc1", hidden, far) / codes.mean("nc1", hidden, 1)
+            scatter = codes.mean("nc1", depth, far) / codes.mean("nc1", depth, 1)
             if np.isfinite(scatter):
                 found.append(at_most("  NC1 over that at A = 1", scatter, 0.1, "full"))
     return found
@@ -94,9 +94,9 @@ def draw(results: Results):
     codes, sheets = results.codes, results.sheets
     figure, axes = row(1 + len(sheets.horizon), width=3.0 * (1 + len(sheets.horizon)))
     horizons = np.unique(codes.horizon)
-    (hidden,) = np.unique(codes.hidden)
+    (depth,) = np.unique(codes.depth)
     rows = {
-        name: [codes.values(measure, hidden, far) for far in horizons]
+        name: [codes.values(measure, depth, far) for far in horizons]
         for name, measure in (("order", "order"), ("NC1", "nc1"))
     }
     over_horizon(axes[0], horizons, rows, "of the code")

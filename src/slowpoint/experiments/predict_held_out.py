@@ -53,7 +53,7 @@ WITHIN = 0.1  # is agreement
 class Held(Result):
     """One row a network."""
 
-    hidden: Int[np.ndarray, " network"]
+    depth: Int[np.ndarray, " network"]
     horizon: Int[np.ndarray, " network"]
     pairs: Int[np.ndarray, " network"]  # held out
     seen: Float[np.ndarray, " network"]  # accuracy on pairs to learn from
@@ -62,10 +62,10 @@ class Held(Result):
     nc1: Float[np.ndarray, " network"]
 
     def values(
-        self, measure: str, hidden: Whole, horizon: Whole
+        self, measure: str, depth: Whole, horizon: Whole
     ) -> Float[np.ndarray, " network"]:
         """Of each network of one depth and horizon."""
-        found = getattr(self, measure)[(self.hidden == hidden) & (self.horizon == horizon)]
+        found = getattr(self, measure)[(self.depth == depth) & (self.horizon == horizon)]
         return found.astype(float)
 
 
@@ -84,7 +84,7 @@ def run(settings: Settings) -> Results:
     work = functools.partial(_one, settings)
     rows = np.array(in_processes(work, cells, settings.processes)).T
     names = [field.name for field in dataclasses.fields(Held)]
-    whole = ("hidden", "horizon", "pairs")
+    whole = ("depth", "horizon", "pairs")
     return Results(
         Held(**{n: r.astype(int if n in whole else float) for n, r in zip(names, rows)})
     )
@@ -92,17 +92,17 @@ def run(settings: Settings) -> Results:
 
 def _one(settings: Settings, cell: tuple[int, int, int]) -> tuple[float, ...]:
     """The fields of Held of one network."""
-    hidden, horizon, number = cell
+    depth, horizon, number = cell
     world = corridor(settings.size, horizon)
     pick, learn = jr.split(jr.fold_in(jr.fold_in(jr.key(settings.seed), horizon), number))
     out = held_out(world, settings.share, pick)
-    rate = clipped_rate(hidden, horizon)
-    how = Teaching(hidden, 3 * settings.size - 1, rate, settings.updates)
+    rate = clipped_rate(depth, horizon)
+    how = Teaching(depth, 3 * settings.size - 1, rate, settings.updates)
     net = linear_predictors(world.rows(~out), how, learn[None]).replicate(0).system
     logits, states = world.one_hot() @ product(net).T, near_states(net, world)
     near = world.rows(world.near)
     return (
-        hidden,
+        depth,
         horizon,
         out.sum(),
         accuracy(logits[~out], world.target[~out]),
@@ -115,7 +115,7 @@ def _one(settings: Settings, cell: tuple[int, int, int]) -> tuple[float, ...]:
 def claims(results: Results) -> list[Claim]:
     held = results.held
     found = [equal("accuracy on pairs learned from, least", held.seen.min(), 1)]
-    for nh in np.unique(held.hidden)[::-1]:
+    for nh in np.unique(held.depth)[::-1]:
         for far in np.unique(held.horizon):
             says = f"nh = {nh}, A = {far}: held-out accuracy"
             share = held.values("unseen", nh, far).mean()
@@ -144,7 +144,7 @@ def draw(results: Results):
     ):
         rows = {
             f"nh = {nh}": [held.values(measure, nh, far) for far in horizons]
-            for nh in np.unique(held.hidden)
+            for nh in np.unique(held.depth)
         }
         over_horizon(ax, horizons, rows, says)
     axes[2].set(yscale="log")

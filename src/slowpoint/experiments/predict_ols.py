@@ -47,7 +47,7 @@ class Settings(Base):
     horizons: tuple[int, ...] = pydantic.Field(
         default=(1, 3, 5, 7, 10, 13, 16, 19), min_length=1, description="A of each"
     )
-    hidden: int = pydantic.Field(default=9, ge=0, description="nh of the trained networks")
+    depth: int = pydantic.Field(default=9, ge=0, description="nh of the trained networks")
     families: tuple[str, ...] = pydantic.Field(
         default=tuple(FAMILIES), description="sets of actions to train on"
     )
@@ -56,7 +56,7 @@ class Settings(Base):
 
 
 QUICK = Settings(
-    horizons=(1, 5, 10, 16, 19), families=("5 to 2", "5 to 15"), hidden=4, updates=2000, seeds=1
+    horizons=(1, 5, 10, 16, 19), families=("5 to 2", "5 to 15"), depth=4, updates=2000, seeds=1
 )
 
 # exact numbers at S = 20, by A; three decimals
@@ -134,8 +134,8 @@ def _family(settings: Settings, name: str) -> list[tuple]:
     reach = max(lengths)
     world = corridor(settings.size, reach, lengths)
     third = canonical_correlations(world)[2]
-    rate = clipped_rate(settings.hidden, reach)
-    how = Teaching(settings.hidden, 3 * settings.size - 1, rate, settings.updates)
+    rate = clipped_rate(settings.depth, reach)
+    how = Teaching(settings.depth, 3 * settings.size - 1, rate, settings.updates)
     keys = jr.split(
         jr.fold_in(jr.key(settings.seed), list(FAMILIES).index(name)), settings.seeds
     )

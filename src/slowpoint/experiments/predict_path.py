@@ -42,7 +42,7 @@ FOUND = {1: 32.3, 10: 38.3}  # Schatten cost of what is found from random starts
 
 class Settings(Base):
     size: int = pydantic.Field(default=20, ge=3, description="S, places of the corridor")
-    hidden: int = pydantic.Field(default=4, ge=1, description="nh, hidden layers")
+    depth: int = pydantic.Field(default=4, ge=1, description="nh, hidden layers")
     horizons: tuple[int, ...] = pydantic.Field(
         default=(1, 2, 10), min_length=1, description="A of each"
     )
@@ -100,16 +100,16 @@ def _from_latent(settings: Settings, horizon: int) -> Codes:
         noises = jnp.array(settings.noises)
         make = lambda noise, key: balanced(settings, horizon, noise, key)
         networks = to_numpy(eqx.filter_vmap(make)(noises, keys[0]))
-    how = Teaching(settings.hidden, settings.units, RATE, settings.stay)
+    how = Teaching(settings.depth, settings.units, RATE, settings.stay)
     return linear_codes(continued(networks, world, how, keys[1]), world, horizon)
 
 
 def balanced(settings: Settings, horizon: int, noise, key) -> DeepLinear:
     """Layers of equal singular values, aligned, whose product is SCALE times the latent one."""
     left, sizes, right = np.linalg.svd(SCALE * latent_solution(settings.size, horizon))
-    root = jnp.diag(jnp.array(sizes[:2] ** (1 / (settings.hidden + 1))))
+    root = jnp.diag(jnp.array(sizes[:2] ** (1 / (settings.depth + 1))))
     turn, kick = jr.split(key)
-    draw = jr.normal(turn, (settings.hidden, settings.units, 2))
+    draw = jr.normal(turn, (settings.depth, settings.units, 2))
     inner = jnp.linalg.qr(draw)[0]
     ends = [jnp.array(right[:2].T), *inner, jnp.array(left[:, :2])]
     layers = [above @ root @ below.T for below, above in itertools.pairwise(ends)]
@@ -124,8 +124,8 @@ def balanced(settings: Settings, horizon: int, noise, key) -> DeepLinear:
 def _from_chance(settings: Settings, horizon: int) -> Codes:
     """Networks that begin at random, by the same loss."""
     world = corridor(settings.size, horizon)
-    rate = clipped_rate(settings.hidden, horizon)
-    how = Teaching(settings.hidden, settings.units, rate, settings.updates)
+    rate = clipped_rate(settings.depth, horizon)
+    how = Teaching(settings.depth, settings.units, rate, settings.updates)
     keys = jr.split(_key(settings, horizon, 1), settings.seeds)
     return linear_codes(linear_predictors(world, how, keys), world, horizon)
 
@@ -135,7 +135,7 @@ def _squared(settings: Settings, horizon: int) -> Float[np.ndarray, "replicate l
     world = corridor(settings.size, horizon)
     near = world.rows(world.near).latent
     gain, rate = SQUARED_GAIN, SGD * settings.size  # the house's loss is the mean over places
-    how = Teaching(settings.hidden, settings.units, rate, settings.updates, gain)
+    how = Teaching(settings.depth, settings.units, rate, settings.updates, gain)
     keys = jr.split(_key(settings, horizon, 2), settings.seeds)
     looks = Logarithmic(16)
     trained = linear_predictors(
@@ -148,17 +148,17 @@ def _squared(settings: Settings, horizon: int) -> Float[np.ndarray, "replicate l
 
 def claims(results: Results) -> list[Claim]:
     kept, chance, found = results.kept, results.found, []
-    (hidden,) = np.unique(kept.hidden)
+    (depth,) = np.unique(kept.depth)
     found.append(at_least("order kept from the closed form, least", kept.order.min(), 0.999))
     found.append(equal("largest rank there", kept.rank.max(), 2))
     for far in np.unique(chance.horizon):
-        closed = latent_solution_spectrum(20, far).schatten_cost(hidden + 1)
-        cost = chance.mean("cost", hidden, far)
+        closed = latent_solution_spectrum(20, far).schatten_cost(depth + 1)
+        cost = chance.mean("cost", depth, far)
         found.append(reported(f"A = {far}: cost of the closed form", closed))
         found.append(reported("  of what is found from random starts", cost))
         if far == 1:
             found.append(at_least("A = 1: found over closed form, cost", cost / closed, 1.1))
-            most = chance.values("order", hidden, far).max()
+            most = chance.values("order", depth, far).max()
             found.append(at_most("  and yet its order, most", most, 0.72))
         if far in FOUND:
             off = abs(cost / FOUND[far] - 1)
@@ -187,10 +187,10 @@ def draw(results: Results):
     kept, chance, squared = results.kept, results.found, results.squared
     figure, axes = row(3, width=9.5, height=2.8)
     horizons = np.unique(chance.horizon)
-    (hidden,) = np.unique(chance.hidden)
+    (depth,) = np.unique(chance.depth)
     for ax, measure, says in ((axes[0], "cost", "Schatten cost"), (axes[1], "order", "order")):
         rows = {
-            name: [codes.values(measure, hidden, far) for far in horizons]
+            name: [codes.values(measure, depth, far) for far in horizons]
             for name, codes in (("begun at the closed form", kept), ("at random", chance))
         }
         over_horizon(ax, horizons, rows, says)

@@ -108,33 +108,34 @@ def run(settings: Settings) -> Results:
     parts = {}
     for where in cells:
         here = [one for one, task in zip(found, tasks, strict=True) if task[0] == where]
-        codes, likeness = zip(*here) if here else zip(found[0])
-        keep = np.full(len(codes), bool(here))
-        parts[where] = joined(list(codes)).rows(keep)
+        some = here or found[:1]
+        keep = np.full(len(some), bool(here))
+        parts[where] = joined([codes for codes, _ in some]).rows(keep)
         parts[f"{where}_likeness"] = jax.tree.map(
             lambda *rows: np.concatenate(rows)[keep],  # noqa: B023
-            *likeness,
+            *(likeness for _, likeness in some),
         )
     return Results(**parts, modes=_modes(settings))
 
 
 def _one(settings: Settings, task: tuple[str, int, int, int]) -> tuple[Codes, Likeness]:
     """One network, and the views that it alone sees."""
-    where, hidden, horizon, number = task
+    where, depth, horizon, number = task
     see, learn = jr.split(jr.fold_in(jr.key(settings.seed), number))
     world = WORLDS[where](settings.size, horizon)
     ask = PredictAhead.random(world, width=settings.width, key=see)
-    how = Teaching(hidden, settings.units, settings.rate, settings.updates, settings.gain)
-    key = jr.fold_in(jr.fold_in(learn, hidden), horizon)
+    how = Teaching(depth, settings.units, settings.rate, settings.updates, settings.gain)
+    key = jr.fold_in(jr.fold_in(learn, depth), horizon)
     trained = relu_predictors(ask, how, key[None])
     codes = relu_codes(trained, ask, world, horizon)
     codes = dataclasses.replace(codes, replicate=np.array([number]))
-    likeness = _likeness(trained.replicate(0).system, ask, world.rows(world.near))
-    return codes, Likeness(*likeness, np.array([settings.gain]))
+    code, target, best, told = _likeness(trained.replicate(0).system, ask, world)
+    return codes, Likeness(code, target, best, told, np.array([settings.gain]))
 
 
-def _likeness(net: Mlp, ask: PredictAhead, near: Transitions) -> list[np.ndarray]:
+def _likeness(net: Mlp, ask: PredictAhead, world: Transitions) -> list[np.ndarray]:
     """All columns of `Likeness` but the last."""
+    near = world.rows(world.near)
     views = np.asarray(ask.views)
     acts = np.eye(ask.n_actions, dtype=views.dtype)[near.action]
     inputs = jnp.asarray(np.concatenate([views[near.state], acts], axis=1))
@@ -156,7 +157,7 @@ def _modes(settings: Settings) -> Modes:
 def claims(results: Results) -> list[Claim]:
     line, ring = results.line, results.ring
     return [
-        *(_line(line) if len(line.hidden) else []),
+        *(_line(line) if len(line.depth) else []),
         *_optimum(ring),
         *_others(results),
     ]
@@ -176,7 +177,7 @@ def _line(codes: Codes) -> list[Claim]:
 def _optimum(codes: Codes) -> list[Claim]:
     """Order at the shortest and at the longest horizon lies below that of three steps."""
     found = []
-    for nh in (depth for depth in (4, 6) if depth in codes.hidden):
+    for nh in (depth for depth in (4, 6) if depth in codes.depth):
         near, best, far = (codes.mean("order", nh, a) for a in (1, 3, 9))
         says = f"ring, nh = {nh}: order at A = 3"
         found.append(at_least(f"{says} above A = 1", best - near, 0.0))
@@ -184,7 +185,7 @@ def _optimum(codes: Codes) -> list[Claim]:
         found.append(at_most(f"ring, nh = {nh}, A = 9: order", far, 0.4))
         least = codes.values("accuracy", nh, 9).min()
         found.append(reported("  accuracy there, of the worst", least))
-    if 6 in codes.hidden:
+    if 6 in codes.depth:
         found.append(
             at_least("ring, nh = 6, A = 3: order", codes.mean("order", 6, 3), 0.85, "full")
         )
@@ -194,9 +195,9 @@ def _optimum(codes: Codes) -> list[Claim]:
 def _others(results: Results) -> list[Claim]:
     """What has no bar: the best frequency of a ring's code, and how like its targets are."""
     codes, likeness, found = results.ring, results.ring_likeness, []
-    for nh in np.unique(codes.hidden).tolist():
+    for nh in np.unique(codes.depth).tolist():
         for far in np.unique(codes.horizon).tolist():
-            here = (codes.hidden == nh) & (codes.horizon == far)
+            here = (codes.depth == nh) & (codes.horizon == far)
             says = f"ring, nh = {nh}, A = {far}: best frequency, middle"
             found.append(reported(says, np.median(likeness.frequency[here])))
             found.append(reported("  order there", likeness.in_order[here].mean()))
@@ -217,7 +218,7 @@ def draw(results: Results):
         (axes[0, 0], results.line, "line"),
         (axes[0, 1], results.ring, "ring"),
     ):
-        depths, far = np.unique(codes.hidden).tolist(), np.unique(codes.horizon)
+        depths, far = np.unique(codes.depth).tolist(), np.unique(codes.horizon)
         rows = {f"nh = {nh}": [codes.values("order", nh, a) for a in far] for nh in depths}
         if rows:
             over_horizon(ax, far, rows, "order")
@@ -226,7 +227,7 @@ def draw(results: Results):
     rows = {f"k = {k}": list(modes.sizes[:, k, None]) for k in (1, 2, 3, 4)}
     over_horizon(axes[1, 1], modes.horizon, rows, "singular value k, least squares")
     rows = {"least squares": list(modes.participation[:, None])}
-    for nh in np.unique(results.ring.hidden).tolist():
+    for nh in np.unique(results.ring.depth).tolist():
         values = [results.ring.values("participation", nh, a) for a in modes.horizon.tolist()]
         rows[f"nh = {nh}"] = values
     over_horizon(axes[1, 0], modes.horizon, rows, "participation ratio, ring")

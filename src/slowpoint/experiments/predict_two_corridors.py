@@ -28,7 +28,7 @@ from slowpoint.worlds.corridor import corridors
 
 class Settings(Base):
     size: int = pydantic.Field(default=10, ge=3, description="S of each corridor")
-    hidden: int = pydantic.Field(default=9, ge=1, description="nh, hidden layers")
+    depth: int = pydantic.Field(default=9, ge=1, description="nh, hidden layers")
     horizons: tuple[int, ...] = pydantic.Field(
         default=(1, 5), min_length=1, description="A of each; published: 1 and S/2"
     )
@@ -42,7 +42,7 @@ class Settings(Base):
         return 4 * (3 * self.size - 1)
 
 
-QUICK = Settings(hidden=4, updates=2000, seeds=1, rate=5e-4)
+QUICK = Settings(depth=4, updates=2000, seeds=1, rate=5e-4)
 
 
 class Alignment(Result):
@@ -82,7 +82,7 @@ def _at(settings: Settings, horizon: int) -> list[tuple]:
     """The fields of Alignment of each network at a horizon."""
     world = corridors(2, settings.size, horizon)
     near = world.rows(world.near)
-    how = Teaching(settings.hidden, settings.units, settings.rate, settings.updates)
+    how = Teaching(settings.depth, settings.units, settings.rate, settings.updates)
     keys = jr.split(jr.fold_in(jr.key(settings.seed), horizon), settings.seeds)
     trained = linear_predictors(world, how, keys)
     found = []

@@ -23,32 +23,32 @@ Keys = Key[Array, " replicate"]
 
 @dataclasses.dataclass(frozen=True)
 class Teaching:
-    """Full-batch Adam on `hidden` layers (nh) of `units` (H), drawn by Xavier times `gain`."""
+    """Full-batch Adam on `depth` hidden layers (nh) of `units` (H), Xavier times `gain`."""
 
-    hidden: int
+    depth: int
     units: int
     rate: float
     updates: int
     gain: float = 1.0
 
     def __post_init__(self):
-        if self.hidden < 0 or self.units < 1 or self.updates < 1:
+        if self.depth < 0 or self.units < 1 or self.updates < 1:
             raise ValueError(
-                f"hidden={self.hidden}, units={self.units}, updates={self.updates}: "
+                f"depth={self.depth}, units={self.units}, updates={self.updates}: "
                 "give 0 hidden layers or more, of 1 unit or more, and 1 update or more."
             )
 
     def sizes(self, inputs: int, outputs: int) -> tuple[int, ...]:
         """Of all layers, from input to output."""
-        return (inputs, *[self.units] * self.hidden, outputs)
+        return (inputs, *[self.units] * self.depth, outputs)
 
 
-def clipped_rate(hidden: int, horizon: int, least: float = 2e-4) -> float:
+def clipped_rate(depth: int, horizon: int, least: float = 2e-4) -> float:
     """Adam's rate in the published code, 0.1 / 2^((nh + A) / 2), but `least` or more.
 
     Unclipped it is 6e-6 for nh = 9, A = 19, where a million updates were made.
     """
-    return max(0.1 * 0.5 ** ((hidden + horizon) / 2), least)
+    return max(0.1 * 0.5 ** ((depth + horizon) / 2), least)
 
 
 def linear_predictors(

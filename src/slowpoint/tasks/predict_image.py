@@ -81,9 +81,18 @@ class PredictImage(Task):
         there = place[one] + act - horizon
         stay = (there >= 0) & (there < 10)
         first = np.argsort(~stay, kind="stable")  # the same shape for all: compiled once
-        given = map(jnp.asarray, (pictures, place, one[first], act[first], stay.sum()))
-        standard = (jnp.asarray(a, float) for a in ((means - centre) / spread, centre, spread))
-        return cls(*given, *standard, horizon, mark)
+        return cls(
+            jnp.asarray(pictures),
+            jnp.asarray(place),
+            jnp.asarray(one[first]),
+            jnp.asarray(act[first]),
+            jnp.asarray(stay.sum()),
+            jnp.asarray((means - centre) / spread, float),
+            jnp.asarray(centre, float),
+            jnp.asarray(spread, float),
+            horizon,
+            mark,
+        )
 
     @property
     def input_size(self):
