@@ -8,8 +8,8 @@ from collections import Counter
 import numpy as np
 
 from slowpoint.core.files import replacing
+from slowpoint.plots.runs import against_varied
 from slowpoint.plots.style import grid, png
-from slowpoint.plots.sweep import against
 from slowpoint.report.catalogue import files, read
 from slowpoint.report.page import cited, write_page
 from slowpoint.report.parts import Items, Picture, Section, Table, Words
@@ -97,7 +97,7 @@ def _figure(folder: pathlib.Path, runs: list[Run], names: list[str]) -> list[Sec
         if name is None:
             ax.set_axis_off()
             continue
-        against(ax, columns[name], places, kinds).set_xlabel(axis, fontsize=8)
+        against_varied(ax, columns[name], places, kinds).set_xlabel(axis, fontsize=8)
         ax.set_title(textwrap.fill(name, 44), fontsize=8)
     if axes.flat[0].get_legend_handles_labels()[1]:
         axes.flat[0].legend(fontsize=6)
