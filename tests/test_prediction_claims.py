@@ -6,7 +6,8 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from slowpoint.analysis.predictor_codes import Codes, joined, linear_codes, product
+from slowpoint.analysis.geometry import order
+from slowpoint.analysis.predictor_codes import Codes, joined, linear_codes, near_states, product
 from slowpoint.core.precision import float64, to_numpy
 from slowpoint.experiments import predict_depth_horizon, predict_held_out, predict_path
 from slowpoint.experiments.predict_depth_horizon import (
@@ -143,7 +144,11 @@ def test_codes_of_a_trained_network():
     codes = linear_codes(trained, world, 3)
     assert codes.horizon.tolist() == [3, 3]
     for number in (0, 1):
-        whole = product(trained.replicate(number).system)
+        net = trained.replicate(number).system
+        whole, near = product(net), world.rows(world.near)
+        code = near.one_hot() @ np.asarray(net.layers[0], float).T
+        np.testing.assert_allclose(near_states(net, world), code, atol=1e-9)
+        assert codes.order[number] == pytest.approx(order(code, near.latent))
         logits = world.one_hot() @ whole.T
         right = (logits.argmax(axis=1) == world.target).mean()
         assert codes.accuracy[number] == pytest.approx(right)

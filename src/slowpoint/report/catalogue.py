@@ -47,10 +47,18 @@ def files() -> list[pathlib.Path]:
 def read(path: pathlib.Path) -> Entry:
     """What the file at `path` says of itself."""
     try:
-        doc = ast.get_docstring(ast.parse(path.read_text())) or ""
+        doc = ast.get_docstring(ast.parse(_head(path.read_text()))) or ""
     except SyntaxError as error:
         doc = f"(cannot be read: {error.msg}, line {error.lineno})"
     return Entry(path.stem, doc.partition("\n")[0], _after("Paper", doc), _after("Takes", doc))
+
+
+def _head(source: str) -> str:
+    """The first statement where that is a docstring in three quotes: the rest takes long."""
+    opened, *rest = source.split('"""', 2)
+    return (
+        f'{opened}"""{rest[0]}"""' if len(rest) == 2 and opened.strip() in ("", "r") else source
+    )
 
 
 def find(name: str) -> types.ModuleType:
