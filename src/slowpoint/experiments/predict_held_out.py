@@ -44,7 +44,7 @@ class Settings(Base):
     processes: int = pydantic.Field(default=2, ge=1, description="networks that learn at once")
 
 
-QUICK = Settings(horizons=(1, 10), updates=4000, seeds=1, processes=1)
+QUICK = Settings(horizons=(1, 10), updates=2500, seeds=1, processes=1)
 
 KNOWN = {1: 0.0, 2: 0.03, 10: 1.0}  # of nine layers, by A, two networks each
 WITHIN = 0.1  # is agreement

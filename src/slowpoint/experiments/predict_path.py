@@ -61,7 +61,7 @@ class Settings(Base):
         return 3 * self.size - 1
 
 
-QUICK = Settings(horizons=(1,), noises=(0.0, 0.1), stay=1000, updates=4000, seeds=1)
+QUICK = Settings(horizons=(1,), noises=(0.0, 0.1), stay=500, updates=2500, seeds=1)
 
 
 class Squared(Result):
