@@ -5,6 +5,7 @@ Among the cells they are Maps that forget: the state is the last hidden layer.
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
@@ -15,20 +16,18 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from slowpoint.core.nonlinearity import relu
 from slowpoint.core.system import Map
 
+if TYPE_CHECKING:  # pyright would take an AbstractVar for a dataclass field
+    from typing import ClassVar as AbstractVar
+else:
+    from equinox import AbstractVar
+
 Matrices = tuple[Float[Array, "_ _"], ...]
 
 
-class DeepLinear(Map):
-    """$y = W_L ... W_1 u$; the state is $W_{L-1} ... W_1 u$, or u itself where L = 1."""
+class Forgets(Map):
+    """A Map whose next state is `encode(u)` alone: it rests there at once."""
 
-    layers: Matrices  # W_1 first, each (to, from)
-    dt: float = eqx.field(static=True, default=1.0)
-
-    @classmethod
-    def random(cls, sizes: Sequence[int], *, gain=1.0, key) -> "DeepLinear":
-        """Layers between `sizes` (input first, output last) of standard deviation
-        gain sqrt(2 / (from + to)), Xavier's."""
-        return cls(xavier(sizes, gain, key))
+    layers: AbstractVar[Matrices]  # the last one reads the state out
 
     @property
     def state_size(self):
@@ -41,6 +40,32 @@ class DeepLinear(Map):
     @property
     def output_size(self):
         return self.layers[-1].shape[0]
+
+    def advance(self, x, drive):
+        return drive
+
+    def step(self, x, u):
+        return self.encode(u)
+
+    def box(self, u):
+        rest = self.encode(u)
+        return rest - 1, rest + 1
+
+    def lipschitz_bound(self, x, u, radius):
+        return jnp.zeros(())
+
+
+class DeepLinear(Forgets):
+    """$y = W_L ... W_1 u$; the state is $W_{L-1} ... W_1 u$, or u itself where L = 1."""
+
+    layers: Matrices  # W_1 first, each (to, from)
+    dt: float = eqx.field(static=True, default=1.0)
+
+    @classmethod
+    def random(cls, sizes: Sequence[int], *, gain=1.0, key) -> "DeepLinear":
+        """Layers between `sizes` (input first, output last) of standard deviation
+        gain sqrt(2 / (from + to)), Xavier's."""
+        return cls(xavier(sizes, gain, key))
 
     def product(self) -> Float[Array, "output input"]:
         """The whole map, multiplied from the output's side: it has the fewest rows."""
@@ -54,23 +79,11 @@ class DeepLinear(Map):
             u = u @ layer.T
         return u
 
-    def advance(self, x, drive):
-        return drive
-
-    def step(self, x, u):
-        return self.encode(u)
-
     def output(self, x):
         return x @ self.layers[-1].T
 
-    def box(self, u):
-        return around(self.encode(u))
 
-    def lipschitz_bound(self, x, u, radius):
-        return jnp.zeros(())
-
-
-class Mlp(Map):
+class Mlp(Forgets):
     """$h_{l+1} = \\phi(W_l h_l + b_l)$, $y = W_L h_L + b_L$; the state is the last h."""
 
     layers: Matrices  # W_1 first, each (to, from)
@@ -84,37 +97,13 @@ class Mlp(Map):
         layers = xavier(sizes, gain, key)
         return cls(layers, tuple(jnp.zeros(len(layer)) for layer in layers))
 
-    @property
-    def state_size(self):
-        return self.layers[-1].shape[1]
-
-    @property
-    def input_size(self):
-        return self.layers[0].shape[1]
-
-    @property
-    def output_size(self):
-        return self.layers[-1].shape[0]
-
     def encode(self, u):
         for layer, bias in zip(self.layers[:-1], self.biases[:-1], strict=True):
             u = self.nonlinearity(u @ layer.T + bias)
         return u
 
-    def advance(self, x, drive):
-        return drive
-
-    def step(self, x, u):
-        return self.encode(u)
-
     def output(self, x):
         return x @ self.layers[-1].T + self.biases[-1]
-
-    def box(self, u):
-        return around(self.encode(u))
-
-    def lipschitz_bound(self, x, u, radius):
-        return jnp.zeros(())
 
 
 def xavier(sizes: Sequence[int], gain: float, key: PRNGKeyArray) -> Matrices:
@@ -128,11 +117,6 @@ def xavier(sizes: Sequence[int], gain: float, key: PRNGKeyArray) -> Matrices:
         gain * (2 / (many + few)) ** 0.5 * jr.normal(k, (few, many))
         for k, (many, few) in zip(jr.split(key, len(ends)), ends)
     )
-
-
-def around(rest: Float[Array, " state"]):
-    """A box around where everything goes at once."""
-    return rest - 1, rest + 1
 
 
 def example(key: PRNGKeyArray) -> Mlp:

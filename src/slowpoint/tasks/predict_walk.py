@@ -39,6 +39,7 @@ class PredictWalk(Task):
         return self.size
 
     def trial(self, key):
+        """One walk, its first place drawn too."""
         begin, walk = jr.split(key)
         first = jr.randint(begin, (), 0, self.size)
 
