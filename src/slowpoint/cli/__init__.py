@@ -85,7 +85,9 @@ def run(name: Name, quick: Quick = False, changes: Changes = None, out: Out = RU
     """
     changes = changes or []
     words = ["--quick"] * quick + [word for change in changes for word in ("--set", change)]
-    with in_plain_words("run", name, *words, "--out", out):
+    from slowpoint.core.compiler import compiled_soon
+
+    with in_plain_words("run", name, *words, "--out", out), compiled_soon(quick):
         from slowpoint.report.catalogue import find
 
         experiment = find(name)
@@ -120,7 +122,10 @@ def sweep(
     folder = out or RUNS / f"{name}_sweep"
     words = [word for text in grid or [] for word in ("--grid", text)]
     words += ["--quick"] * quick + [w for text in changes or [] for w in ("--set", text)]
-    with in_plain_words("sweep", name, *words, "--executor", executor, "--out", folder):
+    calling = ("sweep", name, *words, "--executor", executor, "--out", folder)
+    from slowpoint.core.compiler import compiled_soon
+
+    with in_plain_words(*calling), compiled_soon(quick):
         if collect:
             from slowpoint.sweeps.collect import told
 

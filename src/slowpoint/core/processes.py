@@ -36,9 +36,14 @@ def in_processes(work: Callable[[T], R], items: Iterable[T], at_once: int) -> li
 
 @contextlib.contextmanager
 def environment(changes: dict[str, str]) -> Iterator[None]:
-    """Processes that are begun inside find `changes` in their environment."""
+    """Processes that are begun inside find `changes` in their environment.
+
+    Flags of XLA join those that are there.
+    """
     before = {name: os.environ.get(name) for name in changes}
     os.environ.update(changes)
+    if "XLA_FLAGS" in changes and before["XLA_FLAGS"]:
+        os.environ["XLA_FLAGS"] = f"{changes['XLA_FLAGS']} {before['XLA_FLAGS']}"
     try:
         yield
     finally:
