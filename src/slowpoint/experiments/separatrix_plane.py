@@ -293,6 +293,8 @@ def draw(results: Results):
         rests(ax, planes.attractors[i], planes.saddle[i])
         reach = (-planes.reach[i], planes.reach[i])
         ax.set(xlim=reach, ylim=reach, title=names[i], aspect="equal")
+    for ax in axes.flat[len(names) : 3]:
+        ax.remove()
     median, p95 = np.full((2, len(names), len(order)), np.nan)
     for row, method in enumerate(table.method):
         at = names.index(table.system[row]), order.index(method)
