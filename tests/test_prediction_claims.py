@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from slowpoint.analysis.geometry import order
-from slowpoint.analysis.predictor_codes import Codes, joined, linear_codes, near_states, product
+from slowpoint.analysis.predictor_codes import Codes, linear_codes, near_states, product
+from slowpoint.core.networks import joined, mean_of
 from slowpoint.core.precision import float64, to_numpy
 from slowpoint.experiments import predict_depth_horizon, predict_held_out, predict_path
 from slowpoint.experiments.predict_depth_horizon import (
@@ -153,7 +154,7 @@ def test_codes_of_a_trained_network():
         right = (logits.argmax(axis=1) == world.target).mean()
         assert codes.accuracy[number] == pytest.approx(right)
     assert (codes.accuracy > 0.5).all()
-    assert np.isnan(codes.mean("order", 2, 3))
+    assert np.isnan(mean_of(codes, "order", depth=2, horizon=3))
     assert codes.table("order").shape == (1, 1)
 
 
@@ -162,7 +163,7 @@ def test_codes_of_a_trained_network():
     [
         (lambda: Teaching(-1, 5, 0.1, 10), "depth=-1"),
         (lambda: Teaching(1, 5, 0.1, 0), "updates=0"),
-        (lambda: joined([]), "No codes"),
+        (lambda: joined([]), "No networks"),
     ],
 )
 def test_misuse_is_said(make, says):

@@ -4,8 +4,6 @@ The measures of `analysis.geometry` on pictures held out and actions of one step
 that the cloud is the same at every horizon. Ratzon and Barak (2025), arXiv:2511.09290.
 """
 
-import functools
-import math
 from typing import NamedTuple
 
 import equinox as eqx
@@ -88,17 +86,3 @@ class ImageCodes(Result):
     order: Float[np.ndarray, " network"]
     nc1: Float[np.ndarray, " network"]
     participation: Float[np.ndarray, " network"]
-
-    def where(self, **known) -> Bool[np.ndarray, " network"]:
-        """The networks whose fields are as told, e.g. depth=3."""
-        alike = [getattr(self, name) == value for name, value in known.items()]
-        return functools.reduce(np.logical_and, alike, np.ones(len(self.gain), bool))
-
-    def values(self, measure: str, **known) -> Float[np.ndarray, " network"]:
-        """Of each network whose fields are as told."""
-        return getattr(self, measure)[self.where(**known)]
-
-    def mean(self, measure: str, **known) -> float:
-        """Of `values`; NaN where there is none."""
-        values = self.values(measure, **known)
-        return float(values.mean()) if len(values) else math.nan

@@ -4,17 +4,17 @@ The measures of `analysis.geometry` and `analysis.margins`, on pairs that go one
 else the cloud itself changes with the horizon. Ratzon and Barak (2025), arXiv:2511.09290.
 """
 
-import dataclasses
 import functools
 import math
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from slowpoint.analysis.geometry import nc1, order, participation_ratio
 from slowpoint.analysis.margins import accuracy, margin, minimal_rank, raw_margin, schatten_cost
 from slowpoint.cells.feedforward import DeepLinear, Mlp
+from slowpoint.core.networks import mean_of
 from slowpoint.core.precision import float64, to_numpy, widen
 from slowpoint.core.result import Result
 from slowpoint.core.transitions import Transitions
@@ -40,35 +40,12 @@ class Codes(Result):
     rank: Float[np.ndarray, " network"]  # minimal; NaN: none
     cost: Float[np.ndarray, " network"]  # Schatten; NaN: not separated
 
-    def mean(self, measure: str, depth: Whole, horizon: Whole) -> float:
-        """Of the replicates of one depth and horizon; NaN where there is none."""
-        values = self.values(measure, depth, horizon)
-        return float(values.mean()) if len(values) else math.nan
-
-    def values(
-        self, measure: str, depth: Whole, horizon: Whole
-    ) -> Float[np.ndarray, " network"]:
-        """Of each replicate of one depth and horizon."""
-        return getattr(self, measure)[(self.depth == depth) & (self.horizon == horizon)]
-
-    def rows(self, mask: Bool[np.ndarray, " network"]) -> "Codes":
-        """The networks where `mask` holds."""
-        return Codes(**{name: getattr(self, name)[mask] for name in FIELDS})
-
     def table(self, measure: str) -> Float[np.ndarray, "depth horizon"]:
         """Means, a row for each depth and a column for each horizon there is, rising."""
         rows, columns = np.unique(self.depth), np.unique(self.horizon)
-        return np.array([[self.mean(measure, r, c) for c in columns] for r in rows])
-
-
-FIELDS = [field.name for field in dataclasses.fields(Codes)]
-
-
-def joined(parts: list[Codes]) -> Codes:
-    """The networks of all `parts`. Raises ValueError for none."""
-    if not parts:
-        raise ValueError("No codes to join. Give one or more.")
-    return Codes(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in FIELDS})
+        return np.array(
+            [[mean_of(self, measure, depth=r, horizon=c) for c in columns] for r in rows]
+        )
 
 
 def linear_codes(trained: Training[DeepLinear], world: Transitions, horizon: int) -> Codes:

@@ -17,8 +17,9 @@ import jax.random as jr
 import numpy as np
 import pydantic
 
-from slowpoint.analysis.predictor_codes import Codes, joined, linear_codes
+from slowpoint.analysis.predictor_codes import Codes, linear_codes
 from slowpoint.core.claim import at_least, at_most, Claim, equal
+from slowpoint.core.networks import entries, joined, mean_of, only
 from slowpoint.core.processes import in_processes
 from slowpoint.core.settings import Settings as Base
 from slowpoint.learning.predictors import clipped_rate, linear_predictors, Teaching
@@ -75,7 +76,7 @@ def run(settings: Settings) -> Results:
     work = functools.partial(_one, settings)
     tasks = [(*cell, "map") for cell in cells] + [(*cell, "luck") for cell in again]
     found = in_processes(work, tasks, settings.processes)
-    none = found[0].rows(np.zeros(len(found[0].depth), bool))
+    none = only(found[0], np.zeros(len(found[0].depth), bool))
     return Results(joined(found[: len(cells)]), joined([none, *found[len(cells) :]]))
 
 
@@ -105,7 +106,7 @@ def claims(results: Results) -> list[Claim]:
 
 
 def _there(codes: Codes, depth: int, horizon: int) -> bool:
-    return len(codes.values("order", depth, horizon)) > 0
+    return len(entries(codes, "order", depth=depth, horizon=horizon)) > 0
 
 
 def _near_and_far(codes: Codes) -> list[Claim]:
@@ -113,27 +114,28 @@ def _near_and_far(codes: Codes) -> list[Claim]:
     found = []
     for nh in TANGLED:
         if _there(codes, nh, 1):
-            share = codes.mean("order", nh, 1)
+            share = mean_of(codes, "order", depth=nh, horizon=1)
             found.append(at_least(f"nh = {nh}, A = 1: order", share, 0.40))
             found.append(at_most("  the same", share, 0.72))
     for nh in (1, 2, 4, 9):
         if _there(codes, nh, 10):
-            share = codes.mean("order", nh, 10)
+            share = mean_of(codes, "order", depth=nh, horizon=10)
             found.append(at_least(f"nh = {nh}, A = 10: order", share, 0.99))
     return found
 
 
 def _collapse(codes: Codes) -> list[Claim]:
     """Deep and far together: the place alone, in one dimension."""
-    found, mean = [], codes.mean
+    found = []
+    mean = lambda name, nh, far: mean_of(codes, name, depth=nh, horizon=far)
     if _there(codes, 1, 10):
         found.append(at_least("nh = 1, A = 10: NC1", mean("nc1", 1, 10), 3e-2))
     for nh in (4, 9):
         if _there(codes, nh, 10):
             found.append(at_most(f"nh = {nh}, A = 10: NC1", mean("nc1", nh, 10), 2e-3))
-            low, high = codes.values("rank", nh, 10).min(), codes.values("rank", nh, 10).max()
-            found.append(equal(f"nh = {nh}, A = 10: minimal rank, least", low, 2))
-            found.append(equal("  largest", high, 2))
+            ranks = entries(codes, "rank", depth=nh, horizon=10)
+            found.append(equal(f"nh = {nh}, A = 10: minimal rank, least", ranks.min(), 2))
+            found.append(equal("  largest", ranks.max(), 2))
     if _there(codes, 9, 1):
         found.append(at_least("nh = 9, A = 1: NC1", mean("nc1", 9, 1), 0.2))
     if _there(codes, 4, 10):
@@ -155,14 +157,14 @@ def _transition(codes: Codes) -> list[Claim]:
     """At depth nine, order rises with the horizon and the margin falls."""
     found, seen = [], [far for far in RISING if _there(codes, 9, far)]
     for far in seen:
-        off = abs(codes.mean("order", 9, far) - RISING[far])
+        off = abs(mean_of(codes, "order", depth=9, horizon=far) - RISING[far])
         found.append(at_most(f"nh = 9, A = {far}: order off {RISING[far]}", off, 0.06, "full"))
     if len(seen) > 1:
-        rise = np.diff([codes.mean("order", 9, far) for far in seen]).min()
+        rise = np.diff([mean_of(codes, "order", depth=9, horizon=far) for far in seen]).min()
         found.append(at_least("nh = 9: smallest rise of order from A to A", rise, 0.0, "full"))
     for far, known in MARGINS.items():
         if _there(codes, 9, far):
-            off = abs(codes.mean("margin", 9, far) / known - 1)
+            off = abs(mean_of(codes, "margin", depth=9, horizon=far) / known - 1)
             says = f"nh = 9, A = {far}: margin off {known:g}, share"
             found.append(at_most(says, off, 0.2, "full"))
     return found
@@ -173,16 +175,18 @@ def _luck(codes: Codes) -> list[Claim]:
     if not len(codes.depth):
         return []
     nh, found = LUCK_DEPTH, []
-    order = {far: codes.values("order", nh, far) for far in LUCK_HORIZONS}
+    order = {far: entries(codes, "order", depth=nh, horizon=far) for far in LUCK_HORIZONS}
     found.append(at_least("seeds, A = 1: order, least", order[1].min(), 0.50))
     found.append(at_most("  most", order[1].max(), 0.65))
     for far, bar in ((5, 0.99), (10, 0.999), (19, 0.999)):
         found.append(at_least(f"seeds, A = {far}: order, least", order[far].min(), bar))
     known = {1: (0.61, 5), 5: (2.0e-3, 2), 10: (1.5e-4, 2), 19: (1e-5, 2)}
     for far, (scatter, rank) in known.items():
-        off = np.exp(np.abs(np.log(codes.values("nc1", nh, far) / scatter)).max())
+        off = np.exp(
+            np.abs(np.log(entries(codes, "nc1", depth=nh, horizon=far) / scatter)).max()
+        )
         found.append(at_most(f"seeds, A = {far}: NC1 off {scatter:g}, factor", off, 3))
-        ranks = codes.values("rank", nh, far)
+        ranks = entries(codes, "rank", depth=nh, horizon=far)
         wrong = np.abs(ranks - rank).max()
         found.append(at_most(f"seeds, A = {far}: rank off {rank}", wrong, 0 if far > 1 else 1))
     return found
@@ -199,7 +203,10 @@ def draw(results: Results):
     ):
         heat(ax, codes.table(measure), depths, horizons, says)
     far = np.array(horizons)
-    rows = {f"nh = {nh}": [codes.values("nc1", nh, a) for a in horizons] for nh in depths}
+    rows = {
+        f"nh = {nh}": [entries(codes, "nc1", depth=nh, horizon=a) for a in horizons]
+        for nh in depths
+    }
     over_horizon(axes[3], far, rows, "NC1, scatter within over between")
     axes[3].set(yscale="log")
     return figure

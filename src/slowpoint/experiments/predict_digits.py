@@ -26,6 +26,7 @@ import pydantic
 from slowpoint.analysis.image_codes import image_measures, ImageCodes
 from slowpoint.cells.feedforward import Mlp
 from slowpoint.core.claim import at_least, at_most, Claim, reported
+from slowpoint.core.networks import entries, joined, mean_of, one_row
 from slowpoint.core.processes import in_processes
 from slowpoint.core.settings import Settings as Base
 from slowpoint.learning.predictors import Teaching
@@ -106,7 +107,7 @@ def run(settings: Settings) -> Results:
     found = in_processes(
         functools.partial(_one, settings), _cells(settings), settings.processes
     )
-    return Results(jax.tree.map(lambda *rows: np.concatenate(rows), *found))
+    return Results(joined(found))
 
 
 def _cells(settings: Settings) -> list[Cell]:
@@ -141,7 +142,7 @@ def _one(settings: Settings, cell: Cell) -> ImageCodes:
     new, labels = pictures.new
     found = image_measures(trained.system, task, new, places(labels, order))
     loss = trained.losses[-100:].mean()
-    return ImageCodes(*(np.array([value]) for value in (*cell, len(task.place), loss, *found)))
+    return one_row(ImageCodes, (*cell, len(task.place), loss, *found))
 
 
 class Album(NamedTuple):
@@ -180,7 +181,7 @@ def _cross_entropy(codes: ImageCodes) -> list[Claim]:
     found = []
     for data in np.unique(codes.data).tolist():
         cell = {"data": data, "mark": "cross_entropy", **JUDGED}
-        near, far = (codes.mean("order", **cell, horizon=a) for a in (1, 5))
+        near, far = (mean_of(codes, "order", **cell, horizon=a) for a in (1, 5))
         says = f"{data}, cross-entropy, nh = 3, g = 0.4"
         found.append(at_most(f"{says}, A = 1: order", near, 0.6))
         found.append(at_least(f"{says}, A = 5: order", far, 0.7))
@@ -191,7 +192,9 @@ def _squared(codes: ImageCodes) -> list[Claim]:
     """Three layers that draw the mean picture of MNIST, at its place or at a random one."""
     found, cell = [], {"data": "mnist", "mark": "squared", **JUDGED}
     for permuted, says in ((False, "mnist"), (True, "mnist, digits at random places")):
-        near, far = (codes.mean("order", **cell, permuted=permuted, horizon=a) for a in (1, 5))
+        near, far = (
+            mean_of(codes, "order", **cell, permuted=permuted, horizon=a) for a in (1, 5)
+        )
         if np.isfinite(near + far):
             says = f"{says}, squared, nh = 3, g = 0.4: order at A = 5 above A = 1"
             found.append(at_least(says, far - near, 0.15, "full"))
@@ -205,18 +208,18 @@ def _each(codes: ImageCodes) -> list[Claim]:
     kinds = zip(codes.data, codes.mark, codes.gain, codes.depth, strict=True)
     for data, mark, gain, depth in sorted(set(kinds)):
         cell = {"data": data, "mark": mark, "gain": gain, "depth": depth, "permuted": False}
-        near, far = (codes.mean("order", **cell, horizon=a) for a in (1, 5))
+        near, far = (mean_of(codes, "order", **cell, horizon=a) for a in (1, 5))
         says = f"{data}, {mark}, nh = {depth}, g = {gain:g}: order gained from A = 1 to 5"
         found.append(reported(says, far - near))
         for a in (1, 5):
-            accuracy = codes.mean("accuracy", **cell, horizon=a)
+            accuracy = mean_of(codes, "accuracy", **cell, horizon=a)
             found.append(reported(f"  A = {a}: accuracy on pictures held out", accuracy))
     return found
 
 
 def _learned(codes: ImageCodes) -> list[Claim]:
     return [
-        reported(f"{data}: pictures learned from", codes.values("learned", data=data)[0])
+        reported(f"{data}: pictures learned from", entries(codes, "learned", data=data)[0])
         for data in np.unique(codes.data).tolist()
     ]
 
@@ -234,12 +237,12 @@ def draw(results: Results):
     _lines(axes[1, 2], codes, cell, "accuracy")
     axes[1, 2].set(title=f"{first}, cross_entropy", ylabel="accuracy, pictures held out")
     cell = {"mark": "squared", **JUDGED}
-    far = np.unique(codes.values("horizon", permuted=True))
+    far = np.unique(entries(codes, "horizon", permuted=True))
     if far.size:
-        data = codes.values("data", permuted=True)[0]
+        data = entries(codes, "data", permuted=True)[0]
         rows = {
             name: [
-                codes.values("order", **cell, data=data, permuted=mix, horizon=a) for a in far
+                entries(codes, "order", **cell, data=data, permuted=mix, horizon=a) for a in far
             ]
             for name, mix in (("digits in order", False), ("at random places", True))
         }
@@ -250,11 +253,11 @@ def draw(results: Results):
 
 def _lines(ax, codes: ImageCodes, cell: dict, measure: str) -> None:
     """A line over the horizon for each gain and depth of the networks that `cell` tells."""
-    far = np.unique(codes.values("horizon", **cell))
-    kinds = set(zip(codes.values("gain", **cell), codes.values("depth", **cell)))
+    far = np.unique(entries(codes, "horizon", **cell))
+    kinds = set(zip(entries(codes, "gain", **cell), entries(codes, "depth", **cell)))
     rows = {
         f"nh = {depth}, g = {gain:g}": [
-            codes.values(measure, **cell, gain=gain, depth=depth, horizon=a) for a in far
+            entries(codes, measure, **cell, gain=gain, depth=depth, horizon=a) for a in far
         ]
         for gain, depth in sorted(kinds)
     }

@@ -16,8 +16,9 @@ import pydantic
 from jaxtyping import Float, Int
 
 from slowpoint.analysis.geometry import class_means, pca
-from slowpoint.analysis.predictor_codes import Codes, joined, linear_codes, near_states
+from slowpoint.analysis.predictor_codes import Codes, linear_codes, near_states
 from slowpoint.core.claim import at_least, at_most, Claim, equal
+from slowpoint.core.networks import entries, joined, mean_of
 from slowpoint.core.processes import in_processes
 from slowpoint.core.result import Result
 from slowpoint.core.settings import Settings as Base
@@ -79,12 +80,13 @@ def claims(results: Results) -> list[Claim]:
     found.append(equal("networks that diverged", (~np.isfinite(codes.loss)).sum(), 0))
     (depth,) = np.unique(codes.depth)
     for far in np.unique(codes.horizon):
-        mean = codes.mean("order", depth, far)
+        mean = mean_of(codes, "order", depth=depth, horizon=far)
         if far == 1:
             found.append(at_most("A = 1: order, mean", mean, 0.9))
         else:
             found.append(at_least(f"A = {far}: order, mean", mean, 0.99))
-            scatter = codes.mean("nc1", depth, far) / codes.mean("nc1", depth, 1)
+            there, near = (mean_of(codes, "nc1", depth=depth, horizon=a) for a in (far, 1))
+            scatter = there / near
             if np.isfinite(scatter):
                 found.append(at_most("  NC1 over that at A = 1", scatter, 0.1, "full"))
     return found
@@ -96,7 +98,7 @@ def draw(results: Results):
     horizons = np.unique(codes.horizon)
     (depth,) = np.unique(codes.depth)
     rows = {
-        name: [codes.values(measure, depth, far) for far in horizons]
+        name: [entries(codes, measure, depth=depth, horizon=far) for far in horizons]
         for name, measure in (("order", "order"), ("NC1", "nc1"))
     }
     over_horizon(axes[0], horizons, rows, "of the code")

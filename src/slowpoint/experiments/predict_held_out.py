@@ -18,8 +18,9 @@ from jaxtyping import Float, Int
 
 from slowpoint.analysis.geometry import nc1, order
 from slowpoint.analysis.margins import accuracy
-from slowpoint.analysis.predictor_codes import near_states, product, Whole
+from slowpoint.analysis.predictor_codes import near_states, product
 from slowpoint.core.claim import at_least, at_most, Claim, equal, reported
+from slowpoint.core.networks import entries, mean_of
 from slowpoint.core.processes import in_processes
 from slowpoint.core.result import Result
 from slowpoint.core.settings import Settings as Base
@@ -60,13 +61,6 @@ class Held(Result):
     unseen: Float[np.ndarray, " network"]  # on those held out
     order: Float[np.ndarray, " network"]
     nc1: Float[np.ndarray, " network"]
-
-    def values(
-        self, measure: str, depth: Whole, horizon: Whole
-    ) -> Float[np.ndarray, " network"]:
-        """Of each network of one depth and horizon."""
-        found = getattr(self, measure)[(self.depth == depth) & (self.horizon == horizon)]
-        return found.astype(float)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,19 +112,19 @@ def claims(results: Results) -> list[Claim]:
     for nh in np.unique(held.depth)[::-1]:
         for far in np.unique(held.horizon):
             says = f"nh = {nh}, A = {far}: held-out accuracy"
-            share = held.values("unseen", nh, far).mean()
-            found.append(
-                reported(f"{says} ({held.values('pairs', nh, far)[0]:g} pairs)", share)
-            )
+            cell = {"depth": nh, "horizon": far}
+            share = mean_of(held, "unseen", **cell)
+            pairs = entries(held, "pairs", **cell)[0]
+            found.append(reported(f"{says} ({pairs} pairs)", share))
             if nh == 9 and far in KNOWN:
                 off = abs(share - KNOWN[far])
                 found.append(at_most(f"  off {KNOWN[far]:g}", off, WITHIN, "full"))
             if nh == 1:
                 found.append(at_most("  at most", share, WITHIN, "full"))
-    if len(held.values("unseen", 9, 10)) and len(held.values("unseen", 1, 10)):
-        shares = [held.values("unseen", nh, 10).mean() for nh in (9, 1)]
-        found.append(at_least("A = 10: nine layers above one", shares[0] - shares[1], 0.5))
-        least = held.values("order", 1, 10).min()
+    deep, one = (mean_of(held, "unseen", depth=nh, horizon=10) for nh in (9, 1))
+    if np.isfinite(deep - one):
+        found.append(at_least("A = 10: nine layers above one", deep - one, 0.5))
+        least = entries(held, "order", depth=1, horizon=10).min()
         found.append(at_least("  and yet one layer is in order", least, 0.98))
     return found
 
@@ -143,7 +137,7 @@ def draw(results: Results):
         axes, ("unseen", "order", "nc1"), ("held-out accuracy", "order", "NC1")
     ):
         rows = {
-            f"nh = {nh}": [held.values(measure, nh, far) for far in horizons]
+            f"nh = {nh}": [entries(held, measure, depth=nh, horizon=far) for far in horizons]
             for nh in np.unique(held.depth)
         }
         over_horizon(ax, horizons, rows, says)

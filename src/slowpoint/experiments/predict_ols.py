@@ -20,6 +20,7 @@ from jaxtyping import Float, Int, Shaped
 from slowpoint.analysis.geometry import order
 from slowpoint.analysis.predictor_codes import near_states, product
 from slowpoint.core.claim import at_least, at_most, Claim, reported
+from slowpoint.core.networks import mean_of
 from slowpoint.core.result import Result
 from slowpoint.core.settings import Settings as Base
 from slowpoint.learning.predictors import clipped_rate, linear_predictors, Teaching
@@ -87,11 +88,6 @@ class Families(Result):
     order: Float[np.ndarray, " network"]
     third: Float[np.ndarray, " network"]  # canonical correlation of its world
     place: Float[np.ndarray, " network"]  # |cos| of the product's first vector, over places
-
-    def mean(self, measure: str, family: str) -> float:
-        """Over the replicates of a family; NaN where there is none."""
-        values = getattr(self, measure)[self.family == family]
-        return float(values.mean()) if len(values) else float("nan")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,10 +180,13 @@ def _reach(families: Families) -> list[Claim]:
     names = [name for name in FAMILIES if name in families.family]
     found = []
     for name in names:
-        found.append(reported(f"actions {name}: order, mean", families.mean("order", name)))
-        found.append(reported("  third canonical correlation", families.mean("third", name)))
-        found.append(reported("  |cos| of its first mode", families.mean("place", name)))
-    orders = {name: families.mean("order", name) for name in names}
+        for words, measure in (
+            (f"actions {name}: order, mean", "order"),
+            ("  third canonical correlation", "third"),
+            ("  |cos| of its first mode", "place"),
+        ):
+            found.append(reported(words, mean_of(families, measure, family=name)))
+    orders = {name: mean_of(families, "order", family=name) for name in names}
     if {"5 to 2", "5 to 15"} <= orders.keys():
         fall = orders["5 to 2"] - orders["5 to 15"]
         found.append(at_least("order lost by reaching 15 instead of 2", fall, 0.1))

@@ -21,9 +21,10 @@ import pydantic
 from jaxtyping import Float, Int
 
 from slowpoint.analysis.geometry import order
-from slowpoint.analysis.predictor_codes import Codes, joined, linear_codes, near_states
+from slowpoint.analysis.predictor_codes import Codes, linear_codes, near_states
 from slowpoint.cells.feedforward import DeepLinear
 from slowpoint.core.claim import at_least, at_most, Claim, equal, reported
+from slowpoint.core.networks import entries, joined, mean_of
 from slowpoint.core.precision import float64, to_numpy
 from slowpoint.core.result import Result
 from slowpoint.core.settings import Settings as Base
@@ -163,12 +164,12 @@ def claims(results: Results) -> list[Claim]:
     found.append(at_least("order kept from the closed form, least", kept.order.min(), 0.999))
     found.append(equal("largest rank there", kept.rank.max(), 2))
     for far, closed in zip(results.closed.horizon, results.closed.cost):
-        cost = chance.mean("cost", depth, far)
+        cost = mean_of(chance, "cost", depth=depth, horizon=far)
         found.append(reported(f"A = {far}: cost of the closed form", closed))
         found.append(reported("  of what is found from random starts", cost))
         if far == 1:
             found.append(at_least("A = 1: found over closed form, cost", cost / closed, 1.1))
-            most = chance.values("order", depth, far).max()
+            most = entries(chance, "order", depth=depth, horizon=far).max()
             found.append(at_most("  and yet its order, most", most, 0.72))
         if far in FOUND:
             off = abs(cost / FOUND[far] - 1)
@@ -200,7 +201,7 @@ def draw(results: Results):
     (depth,) = np.unique(chance.depth)
     for ax, measure, says in ((axes[0], "cost", "Schatten cost"), (axes[1], "order", "order")):
         rows = {
-            name: [codes.values(measure, depth, far) for far in horizons]
+            name: [entries(codes, measure, depth=depth, horizon=far) for far in horizons]
             for name, codes in (("begun at the closed form", kept), ("at random", chance))
         }
         over_horizon(ax, horizons, rows, says)

@@ -15,7 +15,6 @@ Takes: 25 s quick, 5 min full
 import dataclasses
 import functools
 import itertools
-import math
 
 import equinox as eqx
 import jax
@@ -28,6 +27,7 @@ from jaxtyping import Float, Int
 from slowpoint.analysis.geometry import order, participation_ratio
 from slowpoint.cells.feedforward import Mlp
 from slowpoint.core.claim import at_least, at_most, Claim, reported
+from slowpoint.core.networks import entries, joined, mean_of, one_row
 from slowpoint.core.processes import in_processes
 from slowpoint.core.result import Result
 from slowpoint.core.settings import Settings as Base
@@ -75,15 +75,6 @@ class Broken(Result):
     near_order: Float[np.ndarray, " network"]  # of new pairs with short steps
     near_participation: Float[np.ndarray, " network"]
 
-    def values(self, measure: str, depth: int, reach: float) -> Float[np.ndarray, " network"]:
-        """Of each replicate of one depth and reach."""
-        return getattr(self, measure)[(self.depth == depth) & (self.reach == reach)]
-
-    def mean(self, measure: str, depth: int, reach: float) -> float:
-        """Of the replicates of one depth and reach; NaN where there is none."""
-        values = self.values(measure, depth, reach)
-        return float(values.mean()) if len(values) else math.nan
-
 
 @dataclasses.dataclass(frozen=True)
 class Results:
@@ -94,7 +85,7 @@ def run(settings: Settings) -> Results:
     s = settings
     tasks = list(itertools.product(s.depths, s.reaches, range(s.seeds)))
     found = in_processes(functools.partial(_one, s), tasks, s.processes)
-    return Results(jax.tree.map(lambda *rows: np.concatenate(rows), *found))
+    return Results(joined(found))
 
 
 def _one(settings: Settings, cell: tuple[int, float, int]) -> Broken:
@@ -111,7 +102,7 @@ def _one(settings: Settings, cell: tuple[int, float, int]) -> Broken:
     short = dataclasses.replace(task, place=short.place, move=short.move)
     (*here, told), (*near, _) = (_measures(taught.system, asked) for asked in (task, short))
     found = (float(taught.losses[-1]), *here, told, *near)
-    return Broken(*(np.array([v]) for v in (depth, reach, number, settings.gain, *found)))
+    return one_row(Broken, (depth, reach, number, settings.gain, *found))
 
 
 def _measures(net: Mlp, asked: PredictPiecewise) -> tuple[float, float, float]:
@@ -134,23 +125,23 @@ def _seen(net: Mlp, asked: PredictPiecewise):
 
 def claims(results: Results) -> list[Claim]:
     codes = results.codes
+    near, far = (mean_of(codes, "order", depth=5, reach=a) for a in (0.01, 0.5))
     found = [
-        at_most("nh = 5, sigma_a = 0.01: order", codes.mean("order", 5, 0.01), 0.3, "full"),
-        at_least("nh = 5, sigma_a = 0.5: order", codes.mean("order", 5, 0.5), 0.85),
+        at_most("nh = 5, sigma_a = 0.01: order", near, 0.3, "full"),
+        at_least("nh = 5, sigma_a = 0.5: order", far, 0.85),
     ]
     if 1 in codes.depth:
-        shallow = codes.mean("order", 1, 0.5)
+        shallow = mean_of(codes, "order", depth=1, reach=0.5)
         found.append(at_most("nh = 1, sigma_a = 0.5: order", shallow, 0.7, "full"))
     for nh in np.unique(codes.depth).tolist():
         for reach in np.unique(codes.reach).tolist():
             says = f"nh = {nh}, sigma_a = {reach:g}: participation ratio"
-            found.append(reported(says, codes.mean("participation", nh, reach)))
-            found.append(
-                reported("  order of short steps", codes.mean("near_order", nh, reach))
-            )
-            found.append(
-                reported("  order of the targets", codes.mean("target_order", nh, reach))
-            )
+            for words, measure in (
+                (says, "participation"),
+                ("  order of short steps", "near_order"),
+                ("  order of the targets", "target_order"),
+            ):
+                found.append(reported(words, mean_of(codes, measure, depth=nh, reach=reach)))
     return found
 
 
@@ -164,11 +155,13 @@ def draw(results: Results):
         (axes[2], "participation", "participation ratio"),
     ):
         rows = {
-            f"nh = {nh}": [codes.values(measure, nh, reach) for reach in reaches]
+            f"nh = {nh}": [entries(codes, measure, depth=nh, reach=reach) for reach in reaches]
             for nh in depths
         }
         if measure == "order":
-            rows["targets"] = [codes.values("target_order", depths[0], a) for a in reaches]
+            rows["targets"] = [
+                entries(codes, "target_order", depth=depths[0], reach=a) for a in reaches
+            ]
         over_horizon(ax, np.array(reaches), rows, says)
         ax.set(xlabel="sigma_a, deviation of the steps", xscale="log")
         ax.set(title=f"ReLU, g = {codes.gain[0]:g}")

@@ -27,6 +27,7 @@ from jaxtyping import Float, Int
 from slowpoint.analysis.geometry import nc1, order, participation_ratio
 from slowpoint.cells.vanilla import Vanilla
 from slowpoint.core.claim import at_least, at_most, Claim, equal, reported
+from slowpoint.core.networks import entries, joined, mean_of, one_row
 from slowpoint.core.processes import in_processes
 from slowpoint.core.result import Result
 from slowpoint.core.rollout import rollout
@@ -76,15 +77,6 @@ class Walkers(Result):
     nc1: Float[np.ndarray, " network"]
     participation: Float[np.ndarray, " network"]
 
-    def values(self, measure: str, layers: int, horizon: int) -> Float[np.ndarray, " network"]:
-        """Of each replicate of one depth and horizon."""
-        return getattr(self, measure)[(self.layers == layers) & (self.horizon == horizon)]
-
-    def mean(self, measure: str, layers: int, horizon: int) -> float:
-        """Of the replicates of one depth and horizon; NaN where there is none."""
-        values = self.values(measure, layers, horizon)
-        return float(values.mean()) if len(values) else math.nan
-
 
 @dataclasses.dataclass(frozen=True)
 class Results:
@@ -95,7 +87,7 @@ def run(settings: Settings) -> Results:
     s = settings
     tasks = list(itertools.product(s.layers, s.horizons, range(s.seeds)))
     found = in_processes(functools.partial(_one, s), tasks, s.processes)
-    return Results(jax.tree.map(lambda *rows: np.concatenate(rows), *found))
+    return Results(joined(found))
 
 
 def _one(settings: Settings, cell: tuple[int, int, int]) -> Walkers:
@@ -117,7 +109,7 @@ def _one(settings: Settings, cell: tuple[int, int, int]) -> Walkers:
     measures = order(code, place.astype(float)), nc1(code, place), participation_ratio(code)
     loss, right = float(taught.losses[-1]), (named == place).mean()
     known = (layers, horizon, number, settings.gain, loss, right, *measures)
-    return Walkers(*(np.array([value]) for value in known))
+    return one_row(Walkers, known)
 
 
 @eqx.filter_jit
@@ -142,8 +134,9 @@ def claims(results: Results) -> list[Claim]:
     codes = results.walkers
     depths, horizons = (np.unique(a).tolist() for a in (codes.layers, codes.horizon))
     cells = list(itertools.product(depths, horizons))
-    least = min(codes.mean("order", *cell) for cell in cells)
-    scatter = {cell: codes.mean("nc1", *cell) for cell in cells}
+    mean = lambda name, cell: mean_of(codes, name, layers=cell[0], horizon=cell[1])
+    least = min(mean("order", cell) for cell in cells)
+    scatter = {cell: mean("nc1", cell) for cell in cells}
     found = [
         equal("networks that diverged", (~np.isfinite(codes.loss)).sum(), 0),
         at_least("order, least of all depths and horizons", least, 0.9),
@@ -161,10 +154,10 @@ def claims(results: Results) -> list[Claim]:
             )
     for cell in cells:
         says = "layers: {}, A = {}: participation ratio".format(*cell)
-        found.append(reported(says, codes.mean("participation", *cell)))
-        found.append(reported("  order", codes.mean("order", *cell)))
+        found.append(reported(says, mean("participation", cell)))
+        found.append(reported("  order", mean("order", cell)))
         found.append(reported("  NC1", scatter[cell]))
-        found.append(reported("  accuracy", codes.mean("accuracy", *cell)))
+        found.append(reported("  accuracy", mean("accuracy", cell)))
     return found
 
 
@@ -177,7 +170,10 @@ def draw(results: Results):
         (axes[1], "nc1", "NC1, scatter within over between"),
         (axes[2], "participation", "participation ratio"),
     ):
-        rows = {f"layers: {n}": [codes.values(measure, n, a) for a in far] for n in depths}
+        rows = {
+            f"layers: {n}": [entries(codes, measure, layers=n, horizon=a) for a in far]
+            for n in depths
+        }
         over_horizon(ax, far, rows, says)
         ax.set(xlabel="A, steps from view to view", title=f"tanh, g = {codes.gain[0]:g}")
     axes[0].set(ylim=(0, 1.05))

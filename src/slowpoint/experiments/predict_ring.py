@@ -22,9 +22,10 @@ import pydantic
 from jaxtyping import Float, Int
 
 from slowpoint.analysis.geometry import best_frequency, cka
-from slowpoint.analysis.predictor_codes import Codes, joined, relu_codes
+from slowpoint.analysis.predictor_codes import Codes, relu_codes
 from slowpoint.cells.feedforward import Mlp
 from slowpoint.core.claim import at_least, at_most, Claim, reported
+from slowpoint.core.networks import entries, joined, mean_of, only
 from slowpoint.core.processes import in_processes
 from slowpoint.core.result import Result
 from slowpoint.core.settings import Settings as Base
@@ -110,7 +111,7 @@ def run(settings: Settings) -> Results:
         here = [one for one, task in zip(found, tasks, strict=True) if task[0] == where]
         some = here or found[:1]
         keep = np.full(len(some), bool(here))
-        parts[where] = joined([codes for codes, _ in some]).rows(keep)
+        parts[where] = only(joined([codes for codes, _ in some]), keep)
         parts[f"{where}_likeness"] = jax.tree.map(
             lambda *rows: np.concatenate(rows)[keep],  # noqa: B023
             *(likeness for _, likeness in some),
@@ -165,12 +166,15 @@ def claims(results: Results) -> list[Claim]:
 
 def _line(codes: Codes) -> list[Claim]:
     """Deep: in order at half of the line. One hidden layer: nowhere."""
-    deep = {far: codes.mean("order", 4, far) for far in (1, 5)}
+    deep = {far: mean_of(codes, "order", depth=4, horizon=far) for far in (1, 5)}
     found = [
         at_least("line, nh = 4, A = 5: order", deep[5], 0.8, "full"),
         at_most("line, nh = 4, A = 1: order", deep[1], 0.6, "full"),
     ]
-    most = max(codes.mean("order", 1, far) for far in np.unique(codes.horizon).tolist())
+    most = max(
+        mean_of(codes, "order", depth=1, horizon=far)
+        for far in np.unique(codes.horizon).tolist()
+    )
     return [*found, at_most("line, nh = 1: order, at its best A", most, 0.6, "full")]
 
 
@@ -178,17 +182,16 @@ def _optimum(codes: Codes) -> list[Claim]:
     """Order at the shortest and at the longest horizon lies below that of three steps."""
     found = []
     for nh in (depth for depth in (4, 6) if depth in codes.depth):
-        near, best, far = (codes.mean("order", nh, a) for a in (1, 3, 9))
+        near, best, far = (mean_of(codes, "order", depth=nh, horizon=a) for a in (1, 3, 9))
         says = f"ring, nh = {nh}: order at A = 3"
         found.append(at_least(f"{says} above A = 1", best - near, 0.0))
         found.append(at_least(f"{says} above A = 9", best - far, 0.0))
         found.append(at_most(f"ring, nh = {nh}, A = 9: order", far, 0.4))
-        least = codes.values("accuracy", nh, 9).min()
+        least = entries(codes, "accuracy", depth=nh, horizon=9).min()
         found.append(reported("  accuracy there, of the worst", least))
     if 6 in codes.depth:
-        found.append(
-            at_least("ring, nh = 6, A = 3: order", codes.mean("order", 6, 3), 0.85, "full")
-        )
+        best = mean_of(codes, "order", depth=6, horizon=3)
+        found.append(at_least("ring, nh = 6, A = 3: order", best, 0.85, "full"))
     return found
 
 
@@ -219,7 +222,10 @@ def draw(results: Results):
         (axes[0, 1], results.ring, "ring"),
     ):
         depths, far = np.unique(codes.depth).tolist(), np.unique(codes.horizon)
-        rows = {f"nh = {nh}": [codes.values("order", nh, a) for a in far] for nh in depths}
+        rows = {
+            f"nh = {nh}": [entries(codes, "order", depth=nh, horizon=a) for a in far]
+            for nh in depths
+        }
         if rows:
             over_horizon(ax, far, rows, "order")
         ax.set(title=f"{name}, ReLU, g = {results.ring_likeness.gain[0]:g}", ylim=(-0.05, 1.05))
@@ -228,7 +234,10 @@ def draw(results: Results):
     over_horizon(axes[1, 1], modes.horizon, rows, "singular value k, least squares")
     rows = {"least squares": list(modes.participation[:, None])}
     for nh in np.unique(results.ring.depth).tolist():
-        values = [results.ring.values("participation", nh, a) for a in modes.horizon.tolist()]
+        values = [
+            entries(results.ring, "participation", depth=nh, horizon=a)
+            for a in modes.horizon.tolist()
+        ]
         rows[f"nh = {nh}"] = values
     over_horizon(axes[1, 0], modes.horizon, rows, "participation ratio, ring")
     return figure

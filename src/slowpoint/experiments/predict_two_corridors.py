@@ -16,8 +16,9 @@ import pydantic
 from jaxtyping import Float, Int
 
 from slowpoint.analysis.geometry import order, pca
-from slowpoint.analysis.predictor_codes import near_states, Whole
+from slowpoint.analysis.predictor_codes import near_states
 from slowpoint.core.claim import at_least, Claim, equal, reported
+from slowpoint.core.networks import entries
 from slowpoint.core.result import Result
 from slowpoint.core.settings import Settings as Base
 from slowpoint.learning.predictors import linear_predictors, Teaching
@@ -53,10 +54,6 @@ class Alignment(Result):
     alignment: Float[np.ndarray, " network"]  # |cos| between the two
     order: Float[np.ndarray, " network"]  # of the worse corridor
     means: Float[np.ndarray, "network place 2"]  # of places, two components of both together
-
-    def values(self, measure: str, horizon: Whole) -> Float[np.ndarray, " network"]:
-        """Of each network of one horizon."""
-        return getattr(self, measure)[self.horizon == horizon]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +99,8 @@ def claims(results: Results) -> list[Claim]:
     aligned = results.aligned
     found = [equal("networks that diverged", (~np.isfinite(aligned.loss)).sum(), 0)]
     for far in np.unique(aligned.horizon):
-        cosines, orders = aligned.values("alignment", far), aligned.values("order", far)
+        cosines = entries(aligned, "alignment", horizon=far)
+        orders = entries(aligned, "order", horizon=far)
         found.append(reported(f"A = {far}: |cos| of the two codes, least", cosines.min()))
         found.append(reported("  mean", cosines.mean()))
         found.append(reported("  order of the worse corridor, mean", orders.mean()))
@@ -117,12 +115,12 @@ def draw(results: Results):
     horizons = np.unique(aligned.horizon)
     figure, axes = row(1 + len(horizons), width=3.2 * (1 + len(horizons)), height=2.8)
     rows = {
-        name: [aligned.values(measure, far) for far in horizons]
+        name: [entries(aligned, measure, horizon=far) for far in horizons]
         for name, measure in (("|cos|", "alignment"), ("order", "order"))
     }
     over_horizon(axes[0], horizons, rows, "of two corridors")
     for ax, far in zip(axes[1:], horizons):
-        for half in np.split(aligned.values("means", far)[0], 2):
+        for half in np.split(entries(aligned, "means", horizon=far)[0], 2):
             mapped(ax, half, np.arange(len(half), dtype=float))
         ax.set(title=f"A = {far}")
     return figure
