@@ -24,6 +24,15 @@ def kills_itself(seed: int, there: str):
     return cheap(seed)
 
 
+def long_at_first(seed: int, there: str):
+    """Takes minutes the first time, and leaves a mark; nothing the second time."""
+    mark = pathlib.Path(there)
+    if not mark.exists():
+        mark.touch()
+        time.sleep(600)
+    return cheap(seed)
+
+
 def full(seed: int):
     """A disk that is full."""
     raise OSError(28, "No space left on device", f"{seed}.npy")

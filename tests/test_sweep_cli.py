@@ -123,7 +123,7 @@ def test_what_ends_a_sweep_is_said(fault, code, says):
         (["--grid", "cuont=1,2"], "Did you mean 'count'?"),
         (["--grid", "seed=-2,1"], "seed='-2': Input should be greater than or equal to 0. The"),
         (["--grid", "seed=1", "--set", "seed=2"], "seed is in --set and in --grid."),
-        (["--grid", "seed=1", "--executor", "slurm"], "Type: --executor local"),
+        (["--grid", "seed=1", "--executor", "slurm:minuts=3"], "Did you mean 'minutes'?"),
         (["--grid", "seed=1", "--executor", "lokal"], "Did you mean 'local'?"),
         (["--collect"], "There is no sweep in runs/toy_numbers_sweep."),
     ],

@@ -60,10 +60,10 @@ def test_failed_and_slow_runs_are_named_once(monkeypatch, capsys):
     monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
     shown = Progress(runs, ["seed"], 2, quiet=True)
 
-    def tell(kind, run, status="waiting", after=0.0):
+    def tell(kind, run, status="waiting", after=0.0, **own):
         clock[0] += after
         says = "its process ended" if status == "lost" else ""
-        shown.hear(Event(kind, dataclasses.replace(run, status=status, says=says)))
+        shown.hear(Event(kind, dataclasses.replace(run, status=status, says=says, **own)))
 
     tell("began", runs[9])
     for run in runs[:6]:
@@ -76,6 +76,19 @@ def test_failed_and_slow_runs_are_named_once(monkeypatch, capsys):
     said = capsys.readouterr().err.splitlines()
     assert said == ["lost: seed=2: its process ended", "slow: seed=9: 10 s, others 2 s"]
     assert shown.words(clock[0]) == "about 5 s left, 1 failed"
+
+
+def test_a_run_is_as_long_as_it_says_when_news_come_late(capsys):
+    runs = [waiting({"seed": seed}) for seed in range(10)]
+    shown = Progress(runs, ["seed"], 2, quiet=True)
+    for run in runs:  # told of only when it had ended
+        shown.hear(Event("began", run))
+        seconds = 50.0 if run is runs[8] else 5.0
+        shown.hear(Event("ended", dataclasses.replace(run, status="done", seconds=seconds)))
+        if run is runs[4]:
+            assert shown.words(0.0) == "about 12 s left"
+    shown.close()
+    assert capsys.readouterr().err.splitlines() == ["slow: seed=8: 50 s, others 5 s"]
 
 
 @pytest.mark.parametrize("quiet", [True, False])

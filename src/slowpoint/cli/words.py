@@ -88,7 +88,9 @@ Grid = Annotated[
     list[str] | None,
     typer.Option(metavar="KEY=VALUES", help="units=32,64 or seed=0..49; may be repeated."),
 ]
-Who = Annotated[str, typer.Option(metavar="inline|local", help="Here, or in processes.")]
+Who = Annotated[
+    str, typer.Option(metavar="inline|local|slurm", help="Here, in processes, on a cluster.")
+]
 Processes = Annotated[int | None, typer.Option(min=1, help="At once (one a core).")]
 Collect = Annotated[bool, typer.Option("--collect", help="Run nothing: tell, write a table.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No bar, for the logs of a batch.")]

@@ -17,6 +17,7 @@ from slowpoint.sweeps.executors import Executor, Inline
 from slowpoint.sweeps.grid import combinations, EXAMPLE, read_axes
 from slowpoint.sweeps.local import cores, Local
 from slowpoint.sweeps.run_folder import Found
+from slowpoint.sweeps.slurm import slurm_named
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +107,6 @@ def executor_named(word: str, processes: int | None = None) -> Executor:
         return Inline()
     if word == "local":
         return Local(processes or cores())
-    if word == "slurm":
-        raise ValueError("There is no executor for SLURM yet. Type: --executor local")
-    raise ValueError(f"No executor {word!r}. {nearest(word, ['inline', 'local'])}")
+    if word.partition(":")[0] == "slurm":
+        return slurm_named(word.partition(":")[2], processes)
+    raise ValueError(f"No executor {word!r}. {nearest(word, ['inline', 'local', 'slurm'])}")

@@ -1,0 +1,207 @@
+"""Does a cluster do what processes of this machine do, and are lost tasks told?
+
+Everywhere by submitit's own executor of this machine; by a real SLURM in a slow test, where
+one answers.
+"""
+
+import concurrent.futures
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+from sweep_functions import cheap, kills_itself, long_at_first
+
+from slowpoint.report.sweep_experiment import executor_named
+from slowpoint.sweeps import slurm as module
+from slowpoint.sweeps.executors import Executor, Inline
+from slowpoint.sweeps.slurm import Slurm
+from slowpoint.sweeps.sweep import sweep
+
+NONE = "no SLURM answers here: sinfo shows no idle node"
+HERE = Slurm(cluster="local")
+
+
+class Dies:
+    """A task whose node goes down."""
+
+    def __init__(self, work):
+        self.work = work
+
+    def __call__(self, run):
+        os._exit(1)
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch):
+    monkeypatch.setattr(module, "LOOK", 0.05)
+    monkeypatch.setattr(module, "LATE", 0.2)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # they import these functions
+
+
+@functools.cache
+def answers():
+    """Whether a SLURM takes jobs here."""
+    if not shutil.which("sinfo"):
+        return False
+    told = subprocess.run(["sinfo", "--noheader"], capture_output=True, text=True, timeout=20)
+    return told.returncode == 0 and "idle" in told.stdout
+
+
+def facts(done):
+    return [(run.settings, run.status, run.metrics) for run in done.runs]
+
+
+def test_tasks_find_what_a_loop_finds(tmp_path):
+    grid = {"seed": range(3), "nap": 0.0}
+    calm = sweep(cheap, grid, out=tmp_path / "calm", executor=Inline(), quiet=True)
+    done = sweep(cheap, grid, out=tmp_path / "out", executor=HERE, quiet=True)
+    assert facts(done) == facts(calm)
+    assert done.did == 3
+    assert sweep(cheap, grid, out=tmp_path / "out", executor=HERE, quiet=True).did == 0
+
+
+def test_a_lost_task_is_told_and_done_again(tmp_path):
+    grid = {"seed": [1, 3], "there": str(tmp_path / "mark")}
+    done = sweep(kills_itself, grid, out=tmp_path / "out", executor=HERE, quiet=True)
+    assert [run.status for run in done.runs] == ["done", "lost"]
+    assert "ended without a result, see " in done.runs[1].says
+    again = sweep(kills_itself, grid, out=tmp_path / "out", executor=HERE, quiet=True)
+    assert [run.status for run in again.runs] == ["done", "done"]
+    assert again.did == 1
+    assert (tmp_path / "out" / again.runs[1].path / "output.txt").read_text() == "seed 3\n"
+
+
+def test_a_failure_of_before_is_not_taken_for_the_new_try(tmp_path, monkeypatch):
+    grid = {"seed": [2], "there": str(tmp_path / "no" / "mark")}
+    bad = sweep(kills_itself, {**grid, "seed": [3]}, out=tmp_path, executor=HERE, quiet=True)
+    assert bad.runs[0].status == "failed"
+    assert "FileNotFoundError" in bad.runs[0].says
+    monkeypatch.setattr(module, "_Task", Dies)
+    lost = sweep(kills_itself, {**grid, "seed": [3]}, out=tmp_path, executor=HERE, quiet=True)
+    assert lost.runs[0].status == "lost"
+
+
+# submitit does not wait for the processes that it interrupts
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_is_closed_is_cancelled(tmp_path):
+    from slowpoint.sweeps.calls import Calls
+    from slowpoint.sweeps.run import waiting
+    from slowpoint.sweeps.run_folder import Work
+
+    (tmp_path / "runs").mkdir()
+    run = waiting({"seed": 1, "nap": 60.0})
+    events = HERE.events(Work("cheap", Calls(cheap), tmp_path), [run])
+    began = next(events)
+    assert began
+    assert (began.kind, began.run) == ("began", run)
+    events.close()
+    frame = [line for line in _processes() if str(tmp_path) in line]
+    assert not frame
+
+
+def _processes(seconds=20.0):
+    """The command lines of all processes, once those that were interrupted had time to end."""
+    import pathlib
+
+    end = time.monotonic() + seconds
+    while True:
+        lines = []
+        for place in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                lines.append((place / "cmdline").read_text().replace("\0", " "))
+            except OSError:
+                continue
+        ours = [line for line in lines if "submitit" in line]
+        if not ours or time.monotonic() > end:
+            return lines
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("word", "made"),
+    [
+        ("slurm", Slurm()),
+        ("slurm:partition=short,minutes=30", Slurm(partition="short", minutes=30)),
+        ("slurm:memory=1.5,cluster=local", Slurm(memory=1.5, cluster="local")),
+    ],
+)
+def test_the_command_line_asks_for_it(word, made):
+    found = executor_named(word)
+    assert found == made
+    assert isinstance(found, Executor)
+    assert executor_named(word, 7).at_once == 7
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("slurm:minuts=3", "Did you mean 'minutes'?"),
+        ("slurm:minutes=long", "minutes='long': Input should be a valid integer"),
+        ("slurn", "Did you mean 'slurm'?"),
+    ],
+)
+def test_what_there_is_not_is_said(word, says):
+    with pytest.raises(ValueError, match=says):
+        executor_named(word)
+
+
+def test_without_slurm_one_is_told_what_to_type(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ValueError, match=r"no sbatch.*--executor local"):
+        sweep(cheap, {"seed": [1], "nap": 0.0}, out=tmp_path, executor=Slurm(), quiet=True)
+
+
+def test_without_submitit_one_is_told_what_to_type(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(ValueError, match=r"pip install 'slowpoint\[slurm\]'"):
+        sweep(cheap, {"seed": [1], "nap": 0.0}, out=tmp_path, executor=HERE, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("told", "states"),
+    [
+        ((0, "7_0 R\n7_1 PD\n", ""), {"7_0": "R", "7_1": "PD"}),
+        ((1, "", "slurm_load_jobs error: Invalid job id specified"), {}),
+        ((1, "", "Unable to contact slurm controller"), {"7_0": "PD", "7_1": "PD"}),
+    ],
+)
+def test_no_answer_of_the_queue_is_no_news(told, states, monkeypatch):
+    answer = subprocess.CompletedProcess([], told[0], told[1], told[2])
+    monkeypatch.setattr(module.subprocess, "run", lambda words, **_: answer)
+    assert module._queue({"7_0": None, "7_1": None}) == states
+
+
+@pytest.mark.slow
+def test_a_real_slurm_does_the_runs_and_tells_what_is_lost(tmp_path):
+    if not answers():
+        pytest.skip(NONE)
+    grid = {"seed": range(8), "nap": 0.5}
+    calm = sweep(cheap, grid, out=tmp_path / "calm", executor=Inline(), quiet=True)
+    done = sweep(cheap, grid, out=tmp_path / "out", executor=Slurm(2, minutes=5), quiet=True)
+    assert facts(done) == facts(calm)
+    grid = {"seed": [1, 3], "there": str(tmp_path / "mark")}
+    done = sweep(kills_itself, grid, out=tmp_path / "lost", executor=Slurm(), quiet=True)
+    assert [run.status for run in done.runs] == ["done", "lost"]
+
+
+@pytest.mark.slow
+def test_a_real_slurm_does_again_what_it_took_back(tmp_path):
+    if not answers():
+        pytest.skip(NONE)
+    mark, out = tmp_path / "mark", tmp_path / "out"
+    grid = {"seed": [1], "there": str(mark)}
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        soon = pool.submit(sweep, long_at_first, grid, out=out, executor=Slurm(), quiet=True)
+        end = time.monotonic() + 60
+        while not mark.exists() and time.monotonic() < end:
+            time.sleep(0.2)
+        (log,) = (out / "slurm").glob("*_log.out")
+        task = log.name.removesuffix("_0_log.out")
+        subprocess.run(["scancel", "--signal=USR2", task], check=True)
+        done = soon.result(300)
+    assert [run.status for run in done.runs] == ["done"]
+    assert "requeue" in log.with_suffix(".err").read_text().lower()
