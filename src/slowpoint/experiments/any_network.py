@@ -7,7 +7,7 @@ two bits; `--set file=network.pt` takes another, of which nothing is known befor
 
 Paper: Sussillo and Barak 2013, Neural Computation 25, 626, fixed and slow points; Haviv,
 Rivkind and Barak 2019, Proceedings of Machine Learning Research 97, 2663, what they remember.
-Takes: 10 s quick, 10 s full
+Takes: 6 s quick, 10 s full
 """
 
 import dataclasses

@@ -4,7 +4,7 @@ Three points, two of them stable, with the rates -2 (along the axis at the wells
 saddle) and -1 (elsewhere), all known on paper.
 
 Paper: Dabholkar and Barak 2025, arXiv:2505.15231, the two-dimensional toy system.
-Takes: 5 s quick, 4 s full
+Takes: 4 s quick, 4 s full
 """
 
 import dataclasses

@@ -6,7 +6,7 @@ changes of the overlaps. How the two are weighed, or over how many steps T a los
 fast the loop oscillates when it becomes stable.
 
 Paper: Ger and Barak 2025, arXiv:2505.13567, figures 4c-e.
-Takes: 18 s quick, 30 s full
+Takes: 9 s quick, 30 s full
 """
 
 import dataclasses

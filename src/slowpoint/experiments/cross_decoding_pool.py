@@ -14,7 +14,7 @@ model is near-optimal and the correlation asked for is undefined. Over all model
 
 Paper: Dabholkar and Barak 2024, arXiv:2405.14425, few-shot scores against cross-decoding of
 transformers on four recordings; this is another recording with other models.
-Takes: 27 s quick, 6 min full
+Takes: 17 s quick, 6 min full
 """
 
 import dataclasses

@@ -4,7 +4,7 @@ Networks learn the flip-flop task; every one then has a stable point for each me
 of index 1 between any two memories that differ in one bit, and an index sum of +1.
 
 Paper: Sussillo and Barak 2013, Neural Computation 25, 626, the 3-bit flip-flop.
-Takes: 20 s quick, 2 min full
+Takes: 11 s quick, 2 min full
 """
 
 import dataclasses

@@ -9,7 +9,7 @@ is the saddle's. At other rates many are alike, and at twice it the best answer 
 the plain one, which has no second sign.
 
 Paper: Dabholkar and Barak 2025, arXiv:2505.15231, degeneracy of eigenfunctions.
-Takes: 7 s quick, 7 s full
+Takes: 6 s quick, 7 s full
 """
 
 import dataclasses

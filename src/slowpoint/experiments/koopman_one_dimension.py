@@ -12,7 +12,7 @@ the first only; more outputs do not help, and another start changes more than th
 squashed form ends at 1e-4, .02 and .009. That row is not reproduced, and its claims fail.
 
 Paper: Dabholkar and Barak 2025, arXiv:2505.15231, the one-dimensional panels.
-Takes: 18 s quick, 1.2 min full
+Takes: 13 s quick, 1.2 min full
 """
 
 import dataclasses

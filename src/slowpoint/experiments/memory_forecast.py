@@ -10,7 +10,7 @@ counted as such.
 Paper: Bouchet and Reygner 2016, Annales Henri Poincare 17, 3499, on the time to leave over a
 saddle; Haviv, Rivkind and Barak 2019, Proceedings of Machine Learning Research 97, 2663, on how
 long networks remember.
-Takes: 26 s quick, 3 min full
+Takes: 15 s quick, 3 min full
 """
 
 import dataclasses

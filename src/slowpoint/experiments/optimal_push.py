@@ -5,7 +5,7 @@ measure the smallest push, then how far one must go towards the other memory, to
 saddle and along random directions, by simulation alone.
 
 Paper: Dabholkar and Barak 2025, arXiv:2505.15231, the optimal perturbation against its nulls.
-Takes: 21 s quick, 2 min full
+Takes: 14 s quick, 2 min full
 """
 
 import dataclasses

@@ -10,7 +10,7 @@ The full run adds the paper's networks of 600 units after slow descent, fast des
 how Gaussian are weights, and do their overlaps still say what the network does?
 
 Paper: Ger and Barak 2026, arXiv:2605.04115, figures 4a-c and 8; the floor is ours.
-Takes: 43 s quick, 10 min full
+Takes: 29 s quick, 10 min full
 """
 
 import dataclasses

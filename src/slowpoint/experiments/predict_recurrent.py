@@ -7,7 +7,7 @@ What falls with A, and with depth, is the scatter within a place: NC1.
 
 Paper: Ratzon and Barak 2025, arXiv:2511.09290, the recurrent network; fewer units and updates
 than theirs, and shorter walks. The first A steps are left out of the geometry.
-Takes: 20 s quick, 5 min full
+Takes: 8 s quick, 5 min full
 """
 
 import dataclasses

@@ -8,7 +8,7 @@ least-squares predictor, known in closed form, carry no more of the place.
 
 Paper: Ratzon and Barak 2025, arXiv:2511.09290, asks it of lines with other observations; the
 ring and its closed form are ours, as are the settings.
-Takes: 27 s quick, 13 min full
+Takes: 15 s quick, 13 min full
 """
 
 import dataclasses

@@ -5,7 +5,7 @@ Far ahead, and only then, both codes are lines in the same direction of the hidd
 was learned in one corridor is laid out as in the other.
 
 Paper: Ratzon and Barak 2025, arXiv:2511.09290, two corridors. S = 10 each, 10,000 updates.
-Takes: 18 s quick, 2.5 min full
+Takes: 9 s quick, 2.5 min full
 """
 
 import dataclasses

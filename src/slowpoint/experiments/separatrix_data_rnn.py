@@ -12,7 +12,7 @@ Without that file its numbers (fit R2 .886; pushes of 1.8 the smallest, 11.4 to 
 
 Paper: Dabholkar and Barak 2025, arXiv:2505.15231, the network of Finkelstein, Fontolan et al.
 2021. The stand-in is ours, on the recording of Hennig et al. 2018, eLife 7, e36774.
-Takes: 15 s quick, 30 s full
+Takes: 11 s quick, 30 s full
 """
 
 import dataclasses

@@ -13,7 +13,7 @@ face, where two genera grow without bound.
 
 Paper: Dabholkar and Barak 2025, arXiv:2505.15231, the ecological model and its reduction to
 two species; parameters of Stein et al. 2013, PLoS Comput. Biol. 9(12), e1003388.
-Takes: 27 s quick, 1.5 min full
+Takes: 20 s quick, 1.5 min full
 """
 
 import dataclasses

@@ -15,7 +15,7 @@ The paper's own network (400 units, 20 blocks, 22 to 40 CPU minutes a system) is
 here but in benchmarks/separatrix.py.
 
 Paper: Dabholkar and Barak 2025, arXiv:2505.15231, the two-dimensional panels.
-Takes: 25 s quick, 3 min full
+Takes: 18 s quick, 3 min full
 """
 
 import dataclasses

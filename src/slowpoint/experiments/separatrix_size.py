@@ -8,7 +8,7 @@ basins, and its CPU seconds. Found on one network a size: the hyperplane errs by
 1e-5 at every size, for 0.1 to 10 CPU seconds per 1,600 states (the net: 9 to 30, to train).
 
 Paper: Dabholkar and Barak 2025, arXiv:2505.15231, the flip-flop networks of 32 to 512 units.
-Takes: 16 s quick, 5 min full
+Takes: 14 s quick, 5 min full
 """
 
 import dataclasses

@@ -8,7 +8,7 @@ which the index sum +1 allows. Least agreement: hyperplane .971, pull-back .9998
 .916.
 
 Paper: Dabholkar and Barak 2025, arXiv:2505.15231, the two zero surfaces of the 2-bit flip-flop.
-Takes: 20 s quick, 2 min full
+Takes: 18 s quick, 2 min full
 """
 
 import dataclasses
