@@ -11,17 +11,21 @@ import shutil
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 from sweep_functions import cheap, kills_itself, long_at_first
 
 from slowpoint.report.sweep_experiment import executor_named
 from slowpoint.sweeps import slurm as module
+from slowpoint.sweeps.calls import Calls
 from slowpoint.sweeps.executors import Executor, Inline
+from slowpoint.sweeps.run import waiting
+from slowpoint.sweeps.run_folder import Work
 from slowpoint.sweeps.slurm import Slurm
 from slowpoint.sweeps.sweep import sweep
 
-NONE = "no SLURM answers here: sinfo shows no idle node"
+NONE = "no SLURM answers here: sinfo shows no node that is free"
 HERE = Slurm(cluster="local")
 
 
@@ -33,6 +37,32 @@ class Dies:
 
     def __call__(self, run):
         os._exit(1)
+
+
+def work_in(folder, does=cheap):
+    (folder / "runs").mkdir()
+    return Work("cheap", Calls(does), folder)
+
+
+def gone(executor, work, runs):
+    """Tasks that are no longer there when one looks."""
+    for i, run in enumerate(runs):
+        paths = types.SimpleNamespace(stderr=f"{i}_log.err")
+        yield types.SimpleNamespace(job_id=f"7_{i}", paths=paths, done=lambda: True), run
+
+
+@pytest.fixture
+def answering(tmp_path, monkeypatch):
+    """`answering(name, script)` puts a program of that name before all others."""
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+
+    def put(name, script):
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    return put
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +78,7 @@ def answers():
     if not shutil.which("sinfo"):
         return False
     told = subprocess.run(["sinfo", "--noheader"], capture_output=True, text=True, timeout=20)
-    return told.returncode == 0 and "idle" in told.stdout
+    return told.returncode == 0 and ("idle" in told.stdout or "mix" in told.stdout)
 
 
 def facts(done):
@@ -85,13 +115,98 @@ def test_a_failure_of_before_is_not_taken_for_the_new_try(tmp_path, monkeypatch)
     assert lost.runs[0].status == "lost"
 
 
+def test_tasks_that_are_lost_together_are_told_together(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "LATE", 0.5)
+    monkeypatch.setattr(module, "_submit", gone)
+    begin = time.monotonic()
+    events = HERE.events(work_in(tmp_path), [waiting({"seed": i}) for i in range(20)])
+    told = [event.run.status for event in events if event and event.kind == "ended"]
+    assert told == ["lost"] * 20
+    assert 0.5 <= time.monotonic() - begin < 5.0
+
+
+def test_what_waits_in_the_queue_has_not_begun(tmp_path, monkeypatch):
+    looks = iter([{"7_0": "PD"}, {"7_0": "PD"}, {"7_0": "R"}])
+    monkeypatch.setattr(module, "_alive", lambda jobs: next(looks, {}))
+    monkeypatch.setattr(module, "_submit", gone)
+    events = HERE.events(work_in(tmp_path), [waiting({"seed": 1})])
+    kinds = [event and event.kind for event in events]
+    assert kinds[:4] == [None, None, "began", None]
+    assert kinds.count("began") == kinds.count("ended") == 1
+
+
+def test_a_record_that_is_seen_late_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "LATE", 60.0)
+    monkeypatch.setattr(module, "_submit", gone)
+    work, run = work_in(tmp_path), waiting({"seed": 1})
+    events = HERE.events(work, [run])
+    assert next(events).kind == "began"
+    assert next(events) is None
+    work(run)
+    ended = next(event for event in events if event)
+    assert (ended.kind, ended.run.status) == ("ended", "done")
+
+
+def test_what_is_taken_back_leaves_no_result_and_begins_anew(tmp_path):
+    later = []
+
+    def taken_back_once(seed):
+        if not later:
+            later.append(task.checkpoint(run))
+            sys.exit(-1)  # as submitit does, in the middle of the run
+        return cheap(seed)
+
+    task, run = module._Task(work_in(tmp_path, taken_back_once)), waiting({"seed": 1})
+    task(run)
+    assert not list((tmp_path / "runs").iterdir())
+    later[0].result()
+    assert module.read_record(tmp_path / run.path)[1].status == "done"
+
+
+def test_what_a_killed_process_left_in_the_queue_is_cancelled_first(
+    tmp_path, monkeypatch, answering
+):
+    log, left = tmp_path / "log", tmp_path / "left"
+    left.touch()
+    answering("sbatch", "")
+    answering("scancel", f'echo scancel "$@" >> {log}')
+    answering("squeue", f'echo squeue "$@" >> {log}; if [ -e {left} ]; then echo 7_0; fi')
+
+    def submit(executor, work, runs):
+        log.write_text(f"{log.read_text()}submit\n")
+        return gone(executor, work, runs)
+
+    monkeypatch.setattr(module, "_submit", submit)
+    events = Slurm().events(work_in(tmp_path), [waiting({"seed": 1})])
+    assert next(events) is None
+    assert next(events) is None
+    title = module._title(tmp_path)
+    assert log.read_text().splitlines()[0] == f"scancel --name={title}"
+    assert "submit" not in log.read_text()
+    left.unlink()
+    assert next(events).kind == "began"
+    assert log.read_text().count("submit") == 1
+    log.write_text("")
+    events.close()
+    assert f"scancel --name={title}" in log.read_text()
+
+
+def test_sweeps_of_other_folders_have_other_names(tmp_path):
+    assert module._title(tmp_path / "a") != module._title(tmp_path / "b")
+
+
+def test_what_slurm_refuses_is_said_in_its_own_words(tmp_path, answering):
+    answering("sbatch", "printf 'invalid partition specified: nope\\nfailed\\n' >&2; exit 1")
+    answering("scancel", "")
+    answering("squeue", "")
+    executor = Slurm(partition="nope")
+    with pytest.raises(ValueError, match=r"no tasks: .*specified: nope\. `sinfo`"):
+        sweep(cheap, {"seed": [1, 2]}, out=tmp_path / "out", executor=executor, quiet=True)
+
+
 # submitit does not wait for the processes that it interrupts
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_what_is_closed_is_cancelled(tmp_path):
-    from slowpoint.sweeps.calls import Calls
-    from slowpoint.sweeps.run import waiting
-    from slowpoint.sweeps.run_folder import Work
-
     (tmp_path / "runs").mkdir()
     run = waiting({"seed": 1, "nap": 60.0})
     events = HERE.events(Work("cheap", Calls(cheap), tmp_path), [run])
@@ -155,6 +270,13 @@ def test_without_slurm_one_is_told_what_to_type(tmp_path, monkeypatch):
         sweep(cheap, {"seed": [1], "nap": 0.0}, out=tmp_path, executor=Slurm(), quiet=True)
 
 
+def test_where_nothing_is_missing_no_slurm_is_needed(tmp_path, monkeypatch):
+    grid = {"seed": [1], "nap": 0.0}
+    sweep(cheap, grid, out=tmp_path, executor=Inline(), quiet=True)
+    monkeypatch.setenv("PATH", "")
+    assert sweep(cheap, grid, out=tmp_path, executor=Slurm(), quiet=True).did == 0
+
+
 def test_without_submitit_one_is_told_what_to_type(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(ValueError, match=r"pip install 'slowpoint\[slurm\]'"):
@@ -205,3 +327,29 @@ def test_a_real_slurm_does_again_what_it_took_back(tmp_path):
         done = soon.result(300)
     assert [run.status for run in done.runs] == ["done"]
     assert "requeue" in log.with_suffix(".err").read_text().lower()
+
+
+@pytest.mark.slow
+def test_a_real_slurm_is_rid_of_what_a_killed_process_left(tmp_path):
+    if not answers():
+        pytest.skip(NONE)
+    code = (
+        "from sweep_functions import cheap; from slowpoint.sweeps.slurm import Slurm; "
+        "from slowpoint.sweeps.sweep import sweep; "
+        f"sweep(cheap, {{'seed': [1, 2, 3], 'nap': 5.0}}, out={str(tmp_path)!r}, "
+        "executor=Slurm(1, minutes=5), quiet=True)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code])
+    end = time.monotonic() + 60
+    while not list((tmp_path / "runs").glob(".*")) and time.monotonic() < end:
+        time.sleep(0.1)
+    parent.kill()
+    parent.wait()
+    grid = {"seed": [1, 2, 3], "nap": 5.0}
+    done = sweep(cheap, grid, out=tmp_path, executor=Slurm(1, minutes=5), quiet=True)
+    assert [run.status for run in done.runs] == ["done"] * 3
+    words = ["squeue", "--noheader", f"--name={module._title(tmp_path)}"]
+    assert not subprocess.run(words, capture_output=True, text=True).stdout
+    # the tasks of the killed process that waited never began
+    logs = [path.name for path in (tmp_path / "slurm").glob("*_log.out")]
+    assert len(logs) == 1 + done.did

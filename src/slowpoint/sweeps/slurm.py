@@ -6,6 +6,7 @@ writes the manifest.
 """
 
 import dataclasses
+import hashlib
 import pathlib
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from slowpoint.sweeps.run_folder import read_record, Work
 
 LOOK = 2.0  # seconds between looks into the queue
 LATE = 20.0  # seconds that a file may take to be seen on other machines
+NOTICE = 30  # seconds before the end at which a task is told that its time is used up
 ARRAY = 1000  # tasks of one array: SLURM's own default limit
 HERE = "local"
 
@@ -31,10 +33,12 @@ HERE = "local"
 class Slurm:
     """One task a run, one thread each, in a folder that all machines see.
 
-    `at_once` is for each thousand runs. A task that uses up its `minutes` is put into the queue
-    again, `again` times, and begins its run anew: a training that is kept in a folder (some
-    experiments have a setting `folder`, `train` has `checkpoint`) goes on from there. `memory`
-    is in GB; None: what the cluster gives. `cluster="local"` does all here, at once, to try.
+    `at_once` is for each thousand runs. A task that uses up its `minutes` (SLURM may say so up
+    to 90 s early) is put into the queue again, `again` times, and begins its run anew: a
+    training that is kept in a folder (some experiments have a setting `folder`, `train` has
+    `checkpoint`) goes on from there. `memory` is in GB; None: what the cluster gives. Tasks of
+    the same folder that a killed process left in the queue are cancelled first.
+    `cluster="local"` does all here, at once, to try.
     """
 
     at_once: int = 100
@@ -45,37 +49,45 @@ class Slurm:
     cluster: Literal["slurm", "local"] = "slurm"
 
     def events(self, work: Work, runs: Sequence[Run]) -> Generator[Event | None]:
-        """As `Executor` promises. Raises ValueError where there is no SLURM or no submitit."""
+        """As `Executor` promises. Raises ValueError where SLURM or submitit is not there, and
+        with SLURM's own words where it refuses the tasks.
+        """
+        if not runs:
+            return
         work = dataclasses.replace(work, kept_output=True)
+        executor = self._executor(work.out)
         jobs: dict[str, tuple[Any, Run]] = {}
         began: set[str] = set()
+        gone: dict[str, float] = {}
         try:
+            while self.cluster != HERE and _cancel(_title(work.out)):
+                yield None
+                time.sleep(LOOK)
             for first in range(0, len(runs), ARRAY):
                 some = runs[first : first + ARRAY]
-                jobs |= {job.job_id: (job, run) for job, run in self._submit(work, some)}
+                jobs |= {job.job_id: (job, run) for job, run in _submit(executor, work, some)}
             while jobs:
                 states = _queue(jobs) if self.cluster != HERE else _alive(jobs)
                 for name in [name for name in jobs if name not in began]:
                     if states.get(name, "R") != "PD":
                         began.add(name)
                         yield Event("began", jobs[name][1])
-                for name in [name for name in jobs if name not in states]:
-                    yield Event("ended", _ended(work, *jobs.pop(name)))
+                now = time.monotonic()
+                gone = {name: gone.get(name, now) for name in jobs if name not in states}
+                for name, since in gone.items():
+                    if ended := _ended(work, *jobs[name], late=now - since > LATE):
+                        del jobs[name]
+                        yield Event("ended", ended)
                 yield None
                 time.sleep(LOOK)
         finally:
-            for job, _ in jobs.values():
-                job.cancel(check=False)
+            if self.cluster != HERE:
+                _cancel(_title(work.out))  # by name: also those whose number we do not know
+            else:
+                for job, _ in jobs.values():
+                    job.cancel(check=False)
 
-    def _submit(self, work: Work, runs: Sequence[Run]) -> Iterable[tuple[Any, Run]]:
-        executor = self._executor(work.out / "slurm")
-        for run in runs:  # what an earlier try left must not be taken for the new one
-            shutil.rmtree(work.out / run.path, ignore_errors=True)
-        with environment(ONE_THREAD):
-            jobs = executor.map_array(_Task(work), runs)
-        return zip(jobs, runs, strict=True)
-
-    def _executor(self, logs: pathlib.Path) -> Any:
+    def _executor(self, out: pathlib.Path) -> Any:
         try:
             import submitit
         except ImportError:
@@ -89,13 +101,15 @@ class Slurm:
                 "(Debian: apt install slurm-client), or run it here: --executor local"
             )
         executor = submitit.AutoExecutor(
-            logs, cluster=self.cluster, slurm_max_num_timeout=self.again
+            out / "slurm", cluster=self.cluster, slurm_max_num_timeout=self.again
         )
-        executor.update_parameters(name="slowpoint", timeout_min=self.minutes, cpus_per_task=1)
+        executor.update_parameters(name=_title(out), timeout_min=self.minutes, cpus_per_task=1)
         if self.memory is not None:
             executor.update_parameters(mem_gb=self.memory)
         if self.cluster != HERE:
-            executor.update_parameters(slurm_array_parallelism=self.at_once)
+            executor.update_parameters(
+                slurm_array_parallelism=self.at_once, slurm_signal_delay_s=NOTICE
+            )
             if self.partition:
                 executor.update_parameters(slurm_partition=self.partition)
         return executor
@@ -119,20 +133,52 @@ def slurm_named(words: str, at_once: int | None = None) -> Slurm:
         raise ValueError(f"--executor slurm: {refusal(error)}") from None
 
 
-@dataclasses.dataclass(frozen=True)
 class _Task:
     """`work` on one run; when its time is used up, the same run again from its beginning."""
 
-    work: Work
+    def __init__(self, work: Work):
+        self.work, self.again = work, False
 
     def __call__(self, run: Run) -> None:
-        self.work(run)
+        ended = self.work(run)
+        if self.again and ended.says.startswith("SystemExit"):  # how submitit interrupts it
+            shutil.rmtree(self.work.out / run.path, ignore_errors=True)
 
     def checkpoint(self, run: Run) -> Any:
         """What submitit puts into the queue, on the signal that the time is used up."""
         from submitit.helpers import DelayedSubmission
 
-        return DelayedSubmission(self, run)
+        self.again = True
+        return DelayedSubmission(_Task(self.work), run)
+
+
+def _submit(executor: Any, work: Work, runs: Sequence[Run]) -> Iterable[tuple[Any, Run]]:
+    from submitit.core.utils import FailedJobError
+
+    for run in runs:  # what an earlier try left must not be taken for the new one
+        shutil.rmtree(work.out / run.path, ignore_errors=True)
+    try:
+        with environment(ONE_THREAD):
+            jobs = executor.map_array(_Task(work), runs)
+    except FailedJobError as error:
+        words = str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"SLURM takes no tasks: {words}. `sinfo` shows its partitions and their limits; "
+            "name one: --executor slurm:partition=NAME,minutes=30"
+        ) from None
+    return zip(jobs, runs, strict=True)
+
+
+def _title(out: pathlib.Path) -> str:
+    """What the tasks of a sweep in `out` are called: no other sweep's are."""
+    return f"slowpoint-{hashlib.sha256(str(out).encode()).hexdigest()[:12]}"
+
+
+def _cancel(title: str) -> bool:
+    """Cancel the tasks of that name; whether there are any yet."""
+    subprocess.run(["scancel", f"--name={title}"], capture_output=True)
+    words = ["squeue", "--noheader", "--format=%i", f"--name={title}"]
+    return bool(subprocess.run(words, capture_output=True, text=True).stdout.strip())
 
 
 def _queue(jobs: Mapping[str, Any]) -> dict[str, str]:
@@ -150,12 +196,9 @@ def _alive(jobs: Mapping[str, tuple[Any, Run]]) -> dict[str, str]:
     return {name: "R" for name, (job, _) in jobs.items() if not job.done()}
 
 
-def _ended(work: Work, job: Any, run: Run) -> Run:
-    """What the folder of a run says whose task is gone; lost, when it says nothing."""
-    until = time.monotonic() + LATE
-    while not (record := read_record(work.out / run.path)):
-        if time.monotonic() > until:
-            says = f"its task {job.job_id} ended without a result, see {job.paths.stderr}"
-            return dataclasses.replace(run, status="lost", says=says)
-        time.sleep(LOOK / 4)
-    return record[1]
+def _ended(work: Work, job: Any, run: Run, late: bool) -> Run | None:
+    """What the folder of a run says whose task is gone; nothing yet, unless it is `late`."""
+    if record := read_record(work.out / run.path):
+        return record[1]
+    says = f"its task {job.job_id} ended without a result, see {job.paths.stderr}"
+    return dataclasses.replace(run, status="lost", says=says) if late else None
