@@ -19,9 +19,9 @@ from sweep_functions import cheap, kills_itself, long_at_first
 from slowpoint.report.sweep_experiment import executor_named
 from slowpoint.sweeps import slurm as module
 from slowpoint.sweeps.calls import Calls
-from slowpoint.sweeps.executors import Executor, Inline
+from slowpoint.sweeps.executors import Event, Executor, Inline
 from slowpoint.sweeps.run import waiting
-from slowpoint.sweeps.run_folder import Work
+from slowpoint.sweeps.run_folder import read_record, Work
 from slowpoint.sweeps.slurm import Slurm
 from slowpoint.sweeps.sweep import sweep
 
@@ -140,7 +140,7 @@ def test_a_record_that_is_seen_late_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_submit", gone)
     work, run = work_in(tmp_path), waiting({"seed": 1})
     events = HERE.events(work, [run])
-    assert next(events).kind == "began"
+    assert next(events) == Event("began", run)
     assert next(events) is None
     work(run)
     ended = next(event for event in events if event)
@@ -160,7 +160,9 @@ def test_what_is_taken_back_leaves_no_result_and_begins_anew(tmp_path):
     task(run)
     assert not list((tmp_path / "runs").iterdir())
     later[0].result()
-    assert module.read_record(tmp_path / run.path)[1].status == "done"
+    record = read_record(tmp_path / run.path)
+    assert record
+    assert record[1].status == "done"
 
 
 def test_what_a_killed_process_left_in_the_queue_is_cancelled_first(
@@ -177,18 +179,28 @@ def test_what_a_killed_process_left_in_the_queue_is_cancelled_first(
         return gone(executor, work, runs)
 
     monkeypatch.setattr(module, "_submit", submit)
-    events = Slurm().events(work_in(tmp_path), [waiting({"seed": 1})])
+    run = waiting({"seed": 1})
+    events = Slurm().events(work_in(tmp_path), [run])
     assert next(events) is None
     assert next(events) is None
     title = module._title(tmp_path)
     assert log.read_text().splitlines()[0] == f"scancel --name={title}"
     assert "submit" not in log.read_text()
     left.unlink()
-    assert next(events).kind == "began"
+    assert next(events) == Event("began", run)
     assert log.read_text().count("submit") == 1
     log.write_text("")
     events.close()
     assert f"scancel --name={title}" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("script", "there"), [("", False), ("echo 7_0", True), ("exit 1", True)]
+)
+def test_no_answer_is_not_an_empty_queue(script, there, answering):
+    answering("scancel", "exit 1")
+    answering("squeue", script)
+    assert module._cancel("slowpoint-of-nobody") == there
 
 
 def test_sweeps_of_other_folders_have_other_names(tmp_path):
@@ -211,8 +223,7 @@ def test_what_is_closed_is_cancelled(tmp_path):
     run = waiting({"seed": 1, "nap": 60.0})
     events = HERE.events(Work("cheap", Calls(cheap), tmp_path), [run])
     began = next(events)
-    assert began
-    assert (began.kind, began.run) == ("began", run)
+    assert began == Event("began", run)
     events.close()
     frame = [line for line in _processes() if str(tmp_path) in line]
     assert not frame

@@ -122,9 +122,9 @@ def sweep(
     folder = out or RUNS / f"{name}_sweep"
     words = [word for text in grid or [] for word in ("--grid", text)]
     words += ["--quick"] * quick + [w for text in changes or [] for w in ("--set", text)]
-    calling = ("sweep", name, *words, "--executor", executor, "--out", folder)
     from slowpoint.core.compiler import compiled_soon
 
+    calling = ("sweep", name, *words, "--executor", executor, "--out", folder)
     with in_plain_words(*calling), compiled_soon(quick):
         if collect:
             from slowpoint.sweeps.collect import told

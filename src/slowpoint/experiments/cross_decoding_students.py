@@ -9,7 +9,7 @@ The column mean is as good as the truth. That six trials tell the same of studen
 fails in the full run, on two teachers of three.
 
 Paper: Dabholkar and Barak 2024, arXiv:2405.14425, cross-decoding.
-Takes: 26 s quick, 7 min full
+Takes: 23 s quick, 7 min full
 """
 
 import dataclasses

@@ -12,7 +12,7 @@ their own: Q_co is that of the readout taught by all training trials.
 
 Paper: Dabholkar and Barak 2024, arXiv 2405.14425, few-shot scores against cross-decoding of
 four recordings; these are others, and the family of models is ours.
-Takes: 12 s quick, 60 s full
+Takes: 10 s quick, 60 s full
 """
 
 import dataclasses

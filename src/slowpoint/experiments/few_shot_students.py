@@ -10,7 +10,7 @@ the full run these two claims fail.
 
 Paper: Dabholkar and Barak 2024, arXiv:2405.14425, k-shot co-smoothing against extraneous
 dynamics; the law is ours.
-Takes: 21 s quick, 5 min full
+Takes: 19 s quick, 5 min full
 """
 
 import dataclasses

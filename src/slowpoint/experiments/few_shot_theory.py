@@ -7,7 +7,7 @@ claim about least squares outside .8 to 1.25 dims a sample fails in the full run
 samples: the law is one of many dims, and 51 at 64 samples cost 51/(64 - 51 - 1), not 51/13.
 
 Paper: Dabholkar and Barak 2024, arXiv 2405.14425, the three analytic panels.
-Takes: 20 s quick, 66 s full
+Takes: 15 s quick, 66 s full
 """
 
 import dataclasses

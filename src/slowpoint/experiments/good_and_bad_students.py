@@ -9,7 +9,7 @@ them decide it; that claim fails in the full run.
 
 Paper: Dabholkar and Barak 2024, arXiv:2405.14425, the good and the bad student; the clock of
 any dose and its laws are ours.
-Takes: 25 s quick, 3 min full
+Takes: 23 s quick, 3 min full
 """
 
 import dataclasses

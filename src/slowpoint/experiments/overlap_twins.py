@@ -11,7 +11,7 @@ finds differences however small; so each number is observed with noise of a give
 Ticks of .2 and pools of 64 batches keep it short; each network draws which batch it sees.
 
 Paper: Ger and Barak 2026, arXiv:2605.04115, figures 4d-f, 9 and 10.
-Takes: 53 s quick, 80 s full
+Takes: 46 s quick, 80 s full
 """
 
 import dataclasses

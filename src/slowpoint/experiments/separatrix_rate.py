@@ -8,7 +8,7 @@ pieces: far too many functions solve the equation there, and a small loss means 
 
 Paper: Dabholkar and Barak 2025, arXiv:2505.15231, the choice of lambda (they keep lambda = 1
 and rescale time).
-Takes: 12 s quick, 32 s full
+Takes: 10 s quick, 32 s full
 """
 
 import dataclasses

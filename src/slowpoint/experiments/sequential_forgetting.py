@@ -5,7 +5,7 @@ nothing that it does not see. Within a list that was shown once, overlap falls w
 the list is repeated, all ages are alike.
 
 Paper: Kurikawa, Barak and Kaneko 2020, arXiv:1906.11770; constants and numbers are ours.
-Takes: 19 s quick, 17 s full
+Takes: 13 s quick, 17 s full
 """
 
 import dataclasses

@@ -6,7 +6,7 @@ as recall. While the list is repeated motion shrinks, in part of the networks to
 along a few targets. With the weights of each unit shuffled the lean is gone.
 
 Paper: Kurikawa, Barak and Kaneko 2020, arXiv:1906.11770; constants and numbers are ours.
-Takes: 15 s quick, 25 s full
+Takes: 12 s quick, 25 s full
 """
 
 import dataclasses

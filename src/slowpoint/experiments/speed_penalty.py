@@ -6,7 +6,7 @@ the slow point of each class, and with one at the centre of each class, found wi
 
 Paper: Haviv, Rivkind and Barak 2019, Proceedings of Machine Learning Research 97, 2663, the
 regulariser. Digits of 8 x 8 pixels and fewer updates than the paper's.
-Takes: 28 s quick, 11 min full
+Takes: 39 s quick, 11 min full
 """
 
 import dataclasses

@@ -7,7 +7,7 @@ expected one: eight references stand for all phases. A student that copies the f
 on what that sees in control, gets much worse in the loop before it gets good.
 
 Paper: Ger and Barak 2025, arXiv:2505.13567, figure 6.
-Takes: 34 s quick, 8 min full
+Takes: 33 s quick, 8 min full
 """
 
 import dataclasses

@@ -10,7 +10,7 @@ That drift is what noise does to any network on A, and no memory of B.
 All losses are exact functions of the overlaps, at any N; only Adam needs the weights.
 
 Paper: Ger and Barak 2026, arXiv:2605.04115, figures 3, 6 and 7; control and flow are ours.
-Takes: 17 s quick, 20 s full
+Takes: 13 s quick, 20 s full
 """
 
 import dataclasses

@@ -175,10 +175,11 @@ def _title(out: pathlib.Path) -> str:
 
 
 def _cancel(title: str) -> bool:
-    """Cancel the tasks of that name; whether there are any yet."""
+    """Cancel the tasks of that name; whether there are any yet, as far as SLURM answers."""
     subprocess.run(["scancel", f"--name={title}"], capture_output=True)
     words = ["squeue", "--noheader", "--format=%i", f"--name={title}"]
-    return bool(subprocess.run(words, capture_output=True, text=True).stdout.strip())
+    told = subprocess.run(words, capture_output=True, text=True)
+    return bool(told.returncode or told.stdout.strip())
 
 
 def _queue(jobs: Mapping[str, Any]) -> dict[str, str]:
