@@ -9,6 +9,7 @@ import pytest
 from slowpoint.core import compiler
 from slowpoint.core.compiler import compiled_soon, SOON
 from slowpoint.core.processes import in_processes
+from slowpoint.report.about import about
 
 SUM = """
 import jax, jax.numpy as jnp
@@ -55,6 +56,12 @@ def test_processes_that_are_begun_inside_compile_so_too():
     with compiled_soon():
         (found, _) = in_processes(flags, [0, 1], 2)
     assert all(flag in found.split() for flag in SOON.split())
+
+
+def test_a_run_tells_its_flags(own):
+    with compiled_soon():
+        assert about()["xla_flags"] == f"{SOON} {own}"
+    assert about()["xla_flags"] == own
 
 
 def test_xla_takes_every_flag():

@@ -1,6 +1,7 @@
-"""Which software, machine and commit made a run?"""
+"""Which software, machine, flags and commit made a run?"""
 
 import datetime
+import os
 import pathlib
 import platform
 import subprocess
@@ -19,6 +20,7 @@ def about() -> dict[str, object]:
         "versions": versions(),
         "platform": platform.platform(),
         "device": device(),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),  # they decide how sums are rounded
         "commit": here,
         "changed_since": None if here is None else changed,
     }
