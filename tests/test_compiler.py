@@ -27,8 +27,8 @@ def flags(_):
 @pytest.fixture
 def own(monkeypatch):
     """The flags that a user set."""
-    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=there")
-    return "--xla_dump_to=there"
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=true")
+    return "--xla_cpu_multi_thread_eigen=true"
 
 
 def test_the_users_flags_come_last_so_that_they_win(own):
