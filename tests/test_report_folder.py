@@ -158,8 +158,9 @@ def test_a_run_says_how_it_was_made_and_what_to_cite(toy, monkeypatch):  # noqa:
     with open(file, "w") as new:
         new.write(text)
     run("--quick", "--set", "seed=3")
-    monkeypatch.setitem(sys.modules, "slowpoint.experiments.toy_numbers", None)
-    shown = call("report", "runs/toy_numbers")  # reads, imports nothing of it
+    with monkeypatch.context() as hidden:
+        hidden.setitem(sys.modules, "slowpoint.experiments.toy_numbers", None)
+        shown = call("report", "runs/toy_numbers")  # reads, imports nothing of it
     assert shown.exit_code == 0
     text = read(toy / "runs/toy_numbers/report.html")
     made = dict(table_of(text, "How it was made")[1:])
