@@ -24,6 +24,16 @@ def kills_itself(seed: int, there: str):
     return cheap(seed)
 
 
+def all_killed(seed, there: str):
+    """The same for a group of seeds, with what width it was called."""
+    mark = pathlib.Path(there)
+    if 3 in seed and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    print(f"seeds {seed.tolist()}")
+    return {"square": seed**2, "width": [len(seed)] * len(seed)}
+
+
 def long_at_first(seed: int, there: str):
     """Takes minutes the first time, and leaves a mark; nothing the second time."""
     mark = pathlib.Path(there)

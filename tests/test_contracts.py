@@ -470,7 +470,12 @@ def check_experiment_objects(module):
     kinds = typing.get_type_hints(module.Results)
     assert kinds, "Results holds what was found"
     assert all(issubclass(kind, Result) for kind in kinds.values()), "Results holds Results"
-    for function, takes in (("run", "settings"), ("claims", "results"), ("draw", "results")):
+    functions = {"run": "settings", "claims": "results", "draw": "results"}
+    if hasattr(module, "run_together"):  # what a sweep may ask for in one ensemble
+        functions |= {"run_together": "rows", "width": "settings"}
+        assert set(module.TOGETHER) < set(module.Settings.model_fields)
+        assert module.width(module.QUICK) > 1, "where does it pay?"
+    for function, takes in functions.items():
         parameters = list(inspect.signature(getattr(module, function)).parameters)
         assert parameters[:1] == [takes], f"{function}({takes})"
 

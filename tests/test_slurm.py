@@ -35,7 +35,7 @@ class Dies:
     def __init__(self, work):
         self.work = work
 
-    def __call__(self, run):
+    def __call__(self, group):
         os._exit(1)
 
 
@@ -44,11 +44,11 @@ def work_in(folder, does=cheap):
     return Work("cheap", Calls(does), folder)
 
 
-def gone(executor, work, runs):
+def gone(executor, work, groups):
     """Tasks that are no longer there when one looks."""
-    for i, run in enumerate(runs):
+    for i, group in enumerate(groups):
         paths = types.SimpleNamespace(stderr=f"{i}_log.err")
-        yield types.SimpleNamespace(job_id=f"7_{i}", paths=paths, done=lambda: True), run
+        yield types.SimpleNamespace(job_id=f"7_{i}", paths=paths, done=lambda: True), group
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_tasks_that_are_lost_together_are_told_together(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "LATE", 0.5)
     monkeypatch.setattr(module, "_submit", gone)
     begin = time.monotonic()
-    events = HERE.events(work_in(tmp_path), [waiting({"seed": i}) for i in range(20)])
+    events = HERE.events(work_in(tmp_path), [(waiting({"seed": i}),) for i in range(20)])
     told = [event.run.status for event in events if event and event.kind == "ended"]
     assert told == ["lost"] * 20
     assert 0.5 <= time.monotonic() - begin < 5.0
@@ -129,7 +129,7 @@ def test_what_waits_in_the_queue_has_not_begun(tmp_path, monkeypatch):
     looks = iter([{"7_0": "PD"}, {"7_0": "PD"}, {"7_0": "R"}])
     monkeypatch.setattr(module, "_alive", lambda jobs: next(looks, {}))
     monkeypatch.setattr(module, "_submit", gone)
-    events = HERE.events(work_in(tmp_path), [waiting({"seed": 1})])
+    events = HERE.events(work_in(tmp_path), [(waiting({"seed": 1}),)])
     kinds = [event and event.kind for event in events]
     assert kinds[:4] == [None, None, "began", None]
     assert kinds.count("began") == kinds.count("ended") == 1
@@ -139,10 +139,10 @@ def test_a_record_that_is_seen_late_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "LATE", 60.0)
     monkeypatch.setattr(module, "_submit", gone)
     work, run = work_in(tmp_path), waiting({"seed": 1})
-    events = HERE.events(work, [run])
+    events = HERE.events(work, [(run,)])
     assert next(events) == Event("began", run)
     assert next(events) is None
-    work(run)
+    work((run,))
     ended = next(event for event in events if event)
     assert (ended.kind, ended.run.status) == ("ended", "done")
 
@@ -152,12 +152,12 @@ def test_what_is_taken_back_leaves_no_result_and_begins_anew(tmp_path):
 
     def taken_back_once(seed):
         if not later:
-            later.append(task.checkpoint(run))
+            later.append(task.checkpoint((run,)))
             sys.exit(-1)  # as submitit does, in the middle of the run
         return cheap(seed)
 
     task, run = module._Task(work_in(tmp_path, taken_back_once)), waiting({"seed": 1})
-    task(run)
+    task((run,))
     assert not list((tmp_path / "runs").iterdir())
     later[0].result()
     record = read_record(tmp_path / run.path)
@@ -171,16 +171,17 @@ def test_what_a_killed_process_left_in_the_queue_is_cancelled_first(
     log, left = tmp_path / "log", tmp_path / "left"
     left.touch()
     answering("sbatch", "")
+    answering("srun", "")
     answering("scancel", f'echo scancel "$@" >> {log}')
     answering("squeue", f'echo squeue "$@" >> {log}; if [ -e {left} ]; then echo 7_0; fi')
 
-    def submit(executor, work, runs):
+    def submit(executor, work, groups):
         log.write_text(f"{log.read_text()}submit\n")
-        return gone(executor, work, runs)
+        return gone(executor, work, groups)
 
     monkeypatch.setattr(module, "_submit", submit)
     run = waiting({"seed": 1})
-    events = Slurm().events(work_in(tmp_path), [run])
+    events = Slurm().events(work_in(tmp_path), [(run,)])
     assert next(events) is None
     assert next(events) is None
     title = module._title(tmp_path)
@@ -209,6 +210,7 @@ def test_sweeps_of_other_folders_have_other_names(tmp_path):
 
 def test_what_slurm_refuses_is_said_in_its_own_words(tmp_path, answering):
     answering("sbatch", "printf 'invalid partition specified: nope\\nfailed\\n' >&2; exit 1")
+    answering("srun", "")
     answering("scancel", "")
     answering("squeue", "")
     executor = Slurm(partition="nope")
@@ -221,7 +223,7 @@ def test_what_slurm_refuses_is_said_in_its_own_words(tmp_path, answering):
 def test_what_is_closed_is_cancelled(tmp_path):
     (tmp_path / "runs").mkdir()
     run = waiting({"seed": 1, "nap": 60.0})
-    events = HERE.events(Work("cheap", Calls(cheap), tmp_path), [run])
+    events = HERE.events(Work("cheap", Calls(cheap), tmp_path), [(run,)])
     began = next(events)
     assert began == Event("began", run)
     events.close()

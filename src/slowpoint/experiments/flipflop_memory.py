@@ -8,14 +8,16 @@ Takes: 11 s quick, 2 min full
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
 import pydantic
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int, Key
 
 from slowpoint.analysis.geometry import PCA, pca
 from slowpoint.analysis.points import FixedPoints
@@ -30,6 +32,7 @@ from slowpoint.core.settings import Settings as Base
 from slowpoint.core.system import System
 from slowpoint.core.wrap import Sampled
 from slowpoint.learning.train import train
+from slowpoint.learning.training import Training
 from slowpoint.plots.graph import graph
 from slowpoint.plots.spectrum import spectrum
 from slowpoint.plots.states import states
@@ -49,6 +52,13 @@ class Settings(Base):
 
 
 QUICK = Settings(bits=2, networks=1, units=48, updates=1000)
+SMALL = 16  # networks that still train faster as one ensemble
+TOGETHER = ("seed",)  # a sweep trains runs that differ only here as one ensemble
+
+
+def width(settings: Settings) -> int:
+    """How many runs train faster together than one by one, on a CPU."""
+    return SMALL // settings.networks if settings.units <= 64 else 1
 
 
 class Memories(Result):
@@ -75,7 +85,13 @@ class Results:
 
 
 def run(settings: Settings) -> Results:
-    keys = [jr.split(k, settings.networks) for k in jr.split(jr.key(settings.seed), 5)]
+    return run_together([settings])[0]
+
+
+def run_together(rows: Sequence[Settings]) -> list[Results]:
+    """Every network of every row learns in one ensemble."""
+    settings = rows[0]
+    keys = [_keys(row) for row in rows]
     task = FlipFlop(bits=settings.bits)
     new = lambda key: Vanilla.random(
         settings.units, settings.bits, settings.bits, dt=settings.dt, key=key
@@ -84,24 +100,43 @@ def run(settings: Settings) -> Results:
         optax.clip_by_global_norm(1.0),
         optax.adam(optax.cosine_decay_schedule(settings.learning_rate, settings.updates)),
     )
+    starts, draws = (jnp.concatenate([own[use] for own in keys]) for use in (0, 1))
     training = train(
-        jax.vmap(new)(keys[0]),
+        jax.vmap(new)(starts),
         task,
         updates=settings.updates,
-        key=keys[1],
+        key=draws,
         batch=settings.batch,
         optimiser=descent,
     )
+    each = [training.replicate(i) for i in range(len(draws))]
+    parts = [each[i : i + settings.networks] for i in range(0, len(each), settings.networks)]
+    return [_measured(settings, task, part, own[2:]) for part, own in zip(parts, keys)]
+
+
+def _keys(settings: Settings) -> list[Key[Array, " network"]]:
+    """One row for each use of chance."""
+    return [jr.split(key, settings.networks) for key in jr.split(jr.key(settings.seed), 5)]
+
+
+def _measured(
+    settings: Settings,
+    task: FlipFlop,
+    trainings: Sequence[Training],
+    keys: Sequence[Key[Array, " network"]],
+) -> Results:
+    """What the networks of one run hold."""
     hold = np.zeros(settings.bits)
     rows, kept = [], []
-    for i, (ask, look, part) in enumerate(zip(*keys[2:])):
-        net = Sampled(training.replicate(i).system)
+    for training, ask, look, part in zip(trainings, *keys):
+        net = Sampled(training.system)
         path, accuracy = _test(net, task, jr.split(ask, settings.trials))
         found = search(net, hold=hold, key=look)
         ways = topology(net, found.points, hold, key=part)
         rows.append(_row(accuracy, found, ways, settings.bits))
         kept.append((found.points, ways, pca(path.states), path))
-    memories = Memories(**_stack(rows), losses=np.asarray(training.losses, float))
+    losses = np.stack([np.asarray(training.losses, float) for training in trainings])
+    memories = Memories(**_stack(rows), losses=losses)
     return Results(memories, *kept[0])
 
 

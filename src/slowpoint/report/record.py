@@ -11,7 +11,7 @@ import pathlib
 import shutil
 import time
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from slowpoint.core.claim import Claim, save_claims, Scale
 from slowpoint.core.files import replacing
@@ -47,7 +47,7 @@ def record(
     name = name_of(experiment)
     place = pathlib.Path(out) / name
     with replacing_folder(place) as folder:
-        compute(experiment, settings, scale, folder)
+        compute(experiment, [settings], scale, [folder])
         with keeping(folder, place.with_name(f"{name}.unfinished")):
             claims = judge(experiment, scale, folder)
             illustrate(experiment, folder)
@@ -55,20 +55,30 @@ def record(
 
 
 def compute(
-    experiment: types.ModuleType, settings: Settings, scale: Scale, folder: pathlib.Path
+    experiment: types.ModuleType,
+    rows: Sequence[Settings],
+    scale: Scale,
+    folders: Sequence[pathlib.Path],
 ) -> None:
-    """Run `experiment`; leave results, settings and what one needs to repeat it in `folder`."""
+    """Run `experiment`; leave results, settings and what one needs to repeat it in `folders`.
+
+    Several rows go through its `run_together`, and each is told its share of the time; those
+    that have no folder are not kept.
+    """
     begun, worked = time.perf_counter(), time.process_time()
-    results = experiment.run(settings)
+    found = [experiment.run(*rows)] if len(rows) == 1 else experiment.run_together(rows)
     taken = {
-        "seconds": round(time.perf_counter() - begun, 3),
-        "cpu_seconds": round(time.process_time() - worked, 3),
+        "seconds": round((time.perf_counter() - begun) / len(folders), 3),
+        "cpu_seconds": round((time.process_time() - worked) / len(folders), 3),
     }
-    save_all(folder, results)
-    write_json(folder / "settings.json", settings.model_dump(mode="json"))
+    if len(rows) > 1:
+        taken["width"] = len(rows)
     says = (experiment.__doc__ or "").strip().partition("\n")[0]
     run = {"experiment": name_of(experiment), "says": says, "scale": scale}
-    write_json(folder / "about.json", run | {"seed": settings.seed} | taken | about())
+    for settings, folder, results in zip(rows, folders, found):
+        save_all(folder, results)
+        write_json(folder / "settings.json", settings.model_dump(mode="json"))
+        write_json(folder / "about.json", run | {"seed": settings.seed} | taken | about())
 
 
 def judge(experiment: types.ModuleType, scale: Scale, folder: pathlib.Path) -> list[Claim]:

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from slowpoint.core.claim import Scale
+from slowpoint.core.claim import Claim, Scale
 from slowpoint.core.files import replacing
 from slowpoint.core.settings import nearest, Settings
 from slowpoint.report.catalogue import find
@@ -15,6 +15,7 @@ from slowpoint.report.house import state_of_files
 from slowpoint.sweeps.conduct import complete, conduct, Sweep
 from slowpoint.sweeps.executors import Executor, Inline
 from slowpoint.sweeps.grid import combinations, EXAMPLE, read_axes
+from slowpoint.sweeps.groups import Grouping
 from slowpoint.sweeps.local import cores, Local
 from slowpoint.sweeps.run_folder import Found
 from slowpoint.sweeps.slurm import slurm_named
@@ -59,18 +60,23 @@ class Asked:
 
 @dataclasses.dataclass(frozen=True)
 class Runs:
-    """Runs an experiment in a folder, claims included; its figure is drawn when asked for."""
+    """Runs an experiment in folders, claims included; its figure is drawn when asked for."""
 
     name: str
     scale: Scale
 
-    def __call__(self, settings: Mapping[str, Any], folder: pathlib.Path) -> Found:
+    def __call__(
+        self, rows: Sequence[Mapping[str, Any]], folders: Sequence[pathlib.Path]
+    ) -> list[Found]:
         """The values of its claims, and their verdicts."""
         from slowpoint.report.record import compute, judge  # slow to import
 
         experiment = find(self.name)
-        compute(experiment, experiment.Settings.model_validate(settings), self.scale, folder)
-        claims = judge(experiment, self.scale, folder)
+        asked = [experiment.Settings.model_validate(row) for row in rows]
+        compute(experiment, asked, self.scale, folders)
+        return [self._judged(judge(experiment, self.scale, folder)) for folder in folders]
+
+    def _judged(self, claims: Sequence[Claim]) -> Found:
         names = _apart([claim.says for claim in claims])
         verdicts = [claim.verdict(self.scale) for claim in claims]
         return Found(
@@ -93,12 +99,23 @@ def sweep_experiment(
     if note.exists() and note.read_text() == request and (done := complete(asked.what, folder)):
         return done  # the experiment itself takes longer to import than this
     rows = [settings.model_dump(mode="json") for settings in asked.settings()]
-    does = Runs(asked.name, asked.scale)
-    done = conduct(asked.what, does, rows, folder, executor, quiet=quiet)
+    does, grouping = Runs(asked.name, asked.scale), _grouping(asked.name)
+    done = conduct(asked.what, does, rows, folder, executor, grouping=grouping, quiet=quiet)
     if not done.unfinished:
         with replacing(note) as beside:
             beside.write_text(request)
     return done
+
+
+def _grouping(name: str) -> Grouping:
+    """Runs that the experiment can do together: those that differ only in its TOGETHER."""
+    experiment = find(name)
+    if not hasattr(experiment, "run_together"):
+        return Grouping()
+    kind = experiment.Settings
+    return Grouping(
+        experiment.TOGETHER, lambda settings: experiment.width(kind.model_validate(settings))
+    )
 
 
 def executor_named(word: str, processes: int | None = None) -> Executor:

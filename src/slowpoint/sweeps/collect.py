@@ -41,12 +41,14 @@ def columns_of(runs: list[Run]) -> dict[str, list[Any]]:
     """
     settings = list(dict.fromkeys(name for run in runs for name in run.settings))
     metrics = list(dict.fromkeys(name for run in runs for name in run.metrics))
-    taken = {*settings, "hash", "status", "seconds", "fails", "says"}
+    taken = {*settings, "hash", "status", "seconds", "width", "fails", "says"}
     columns: dict[str, list[Any]] = {
         "hash": [run.hash for run in runs],
         "status": [run.status for run in runs],
         "seconds": [run.seconds for run in runs],
     }
+    if any(run.width > 1 for run in runs):
+        columns["width"] = [run.width for run in runs]
     columns |= {name: [run.settings.get(name) for run in runs] for name in settings}
     for name in metrics:
         title = f"{name} (found)" if name in taken else name

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from slowpoint.sweeps.executors import Event, Executor
+from slowpoint.sweeps.groups import Grouping
 from slowpoint.sweeps.lock import holding
 from slowpoint.sweeps.manifest import Manifest, opened, read_sweep
 from slowpoint.sweeps.progress import Progress, shown
@@ -76,11 +77,13 @@ def conduct(
     folder: str | os.PathLike,
     executor: Executor,
     *,
+    grouping: Grouping = Grouping(),
     quiet: bool = False,
 ) -> Sweep:
     """Do those runs of the sweep `what` that `folder` lacks, or that failed there.
 
-    One row of settings in `asked` is one run; what stands twice is done once. Raises ValueError
+    One row of settings in `asked` is one run; what stands twice is done once. Runs that
+    `grouping` puts together are done in one call, now and whenever again. Raises ValueError
     where another sweep is or works in the folder, OSError when the disk is full; these, and
     Ctrl-C, cost the runs that were under way.
     """
@@ -89,16 +92,18 @@ def conduct(
     out.mkdir(parents=True, exist_ok=True)
     with holding(out), opened(out, what) as (manifest, contents):
         known = _known(out, contents.runs, clear(out))
-        manifest.write(run for run in rows.values() if run.hash not in known)
+        new = [run for run in rows.values() if run.hash not in known]
+        new = {run.hash: run for run in grouping.planned(new, executor.at_once)}
+        manifest.write(new.values())
         manifest.write(run for run, old in zip(known.values(), contents.runs) if run != old)
-        rows |= {hash: known[hash] for hash in rows if hash in known}
+        rows |= new | {hash: known[hash] for hash in rows if hash in known}
         # by hash, in no order of the grid: so that the first tell how long the others take
         unfinished = sorted(run.hash for run in rows.values() if not run.finished)
-        missing = [Run(hash, rows[hash].settings) for hash in unfinished]
+        missing = [_again(rows[hash]) for hash in unfinished]
         progress = Progress(missing, varied(list(rows.values())), executor.at_once, quiet)
-        work = Work(what, does, out)
+        work, groups = Work(what, does, out), grouping.groups(missing)
         try:
-            with contextlib.closing(executor.events(work, missing)) as events:
+            with contextlib.closing(executor.events(work, groups)) as events:
                 for event in events:
                     _note(event, rows, progress, manifest, out)
         except KeyboardInterrupt:
@@ -128,11 +133,16 @@ def _known(out: pathlib.Path, runs: list[Run], folders: set[str]) -> dict[str, R
     known = {}
     for run in runs:
         if run.hash not in folders:
-            run = Run(run.hash, run.settings)
+            run = _again(run)
         elif not run.finished and (record := read_record(out / run.path)):
             run = record[1]
         known[run.hash] = run
     return known
+
+
+def _again(run: Run) -> Run:
+    """A run before it is done: of what was, only its width stays."""
+    return Run(run.hash, run.settings, width=run.width)
 
 
 def _note(

@@ -1,9 +1,10 @@
 """Who does the runs? The promise of an executor, and the one that does them here."""
 
 import dataclasses
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
+from slowpoint.sweeps.groups import Group
 from slowpoint.sweeps.run import Run
 from slowpoint.sweeps.run_folder import Work
 
@@ -16,19 +17,24 @@ class Event:
     run: Run
 
 
+def each(kind: Literal["began", "ended"], runs: Iterable[Run]) -> Iterator[Event]:
+    """That of each of them."""
+    return (Event(kind, run) for run in runs)
+
+
 @runtime_checkable
 class Executor(Protocol):
-    """Does runs, in any order, anywhere that can write the sweep's folder."""
+    """Does groups of runs, in any order, anywhere that can write the sweep's folder."""
 
     @property
     def at_once(self) -> int:
-        """How many runs it does at the same time."""
+        """How many groups it does at the same time."""
         ...
 
-    def events(self, work: Work, runs: Sequence[Run]) -> Generator[Event | None]:
-        """Call `work` on each run; tell when one begins and ends, None when time passed.
+    def events(self, work: Work, groups: Sequence[Group]) -> Generator[Event | None]:
+        """Call `work` on each group; tell when a run begins and ends, None when time passed.
 
-        A run whose process is killed ends as "lost". What `work` raises ends all. When the
+        Runs whose process is killed end as "lost". What `work` raises ends all. When the
         iterator is closed, whoever still works is stopped.
         """
         ...
@@ -40,8 +46,8 @@ class Inline:
 
     at_once: int = 1
 
-    def events(self, work: Work, runs: Sequence[Run]) -> Generator[Event | None]:
+    def events(self, work: Work, groups: Sequence[Group]) -> Generator[Event | None]:
         """As `Executor` promises."""
-        for run in runs:
-            yield Event("began", run)
-            yield Event("ended", work(run))
+        for group in groups:
+            yield from each("began", group)
+            yield from each("ended", work(group))

@@ -16,7 +16,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from slowpoint.core.processes import environment, ONE_THREAD
-from slowpoint.sweeps.executors import Event
+from slowpoint.sweeps.executors import each, Event
+from slowpoint.sweeps.groups import Group
 from slowpoint.sweeps.run import Run
 from slowpoint.sweeps.run_folder import Work
 
@@ -42,16 +43,16 @@ class Local:
 
     at_once: int = dataclasses.field(default_factory=cores)
 
-    def events(self, work: Work, runs: Sequence[Run]) -> Generator[Event | None]:
+    def events(self, work: Work, groups: Sequence[Group]) -> Generator[Event | None]:
         """As `Executor` promises. Raises ValueError where no process can do the work."""
         if self.at_once < 1:
             raise ValueError(f"at_once={self.at_once}: give 1 or more.")
         work = dataclasses.replace(work, kept_output=True)
         _check(work)
-        left, hands, stillborn = deque(runs), [], 0
+        left, hands, stillborn = deque(groups), [], 0
         try:
             hands = [_Hand(work) for _ in range(min(self.at_once, len(left)))]
-            while left or any(hand.run for hand in hands):
+            while left or any(hand.group for hand in hands):
                 ready = wait([hand.pipe for hand in hands], timeout=MOMENT)
                 if not ready:
                     yield None
@@ -65,10 +66,9 @@ class Local:
                         if left:
                             hands.append(_Hand(work))
                     elif left:
-                        hand.give(run := left.popleft())
-                        yield Event("began", run)
-                    if ended:
-                        yield Event("ended", ended)
+                        hand.give(group := left.popleft())
+                        yield from each("began", group)
+                    yield from each("ended", ended)
         finally:
             for hand in hands:
                 hand.stop()
@@ -82,27 +82,27 @@ def _check(work: Work) -> None:
 
 
 class _Hand:
-    """A process that does one run at a time."""
+    """A process that does one group at a time."""
 
     def __init__(self, work: Work):
         spawn = multiprocessing.get_context("spawn")  # a fork would copy locks, not threads
         self.pipe, other = spawn.Pipe()
-        self.run: Run | None = None
+        self.group: Group = ()
         self.lives, self.begun = True, False
         self.process: SpawnProcess = spawn.Process(target=_serve, args=(work, other))
         with environment(ONE_THREAD):
             self.process.start()
         other.close()  # so that the end of the process ends the pipe
 
-    def give(self, run: Run) -> None:
-        """Hand it a run; if it is no longer there, `listen` will tell."""
-        self.run = run
+    def give(self, group: Group) -> None:
+        """Hand it a group; if it is no longer there, `listen` will tell."""
+        self.group = group
         with contextlib.suppress(OSError):
-            self.pipe.send(run)
+            self.pipe.send(group)
 
-    def listen(self) -> Run | None:
-        """What came of the run in hand; None when it only says that it is ready."""
-        held, self.run = self.run, None
+    def listen(self) -> Sequence[Run]:
+        """What came of the runs in hand; none when it only says that it is ready."""
+        held, self.group = self.group, ()
         try:
             answer = self.pipe.recv()
         except (EOFError, OSError):
@@ -110,18 +110,17 @@ class _Hand:
         self.begun = True
         if isinstance(answer, BaseException):
             raise answer
-        return answer
+        return answer or ()
 
-    def _ended(self, held: Run | None) -> Run | None:
+    def _ended(self, held: Group) -> list[Run]:
         self.lives = False
         self.stop()
         if not self.begun and self.process.exitcode == 1:  # an error of Python's, before work
             raise ValueError(ADVICE)
-        if held is None:
-            return None
         code = self.process.exitcode or 0
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with {code}"
-        return dataclasses.replace(held, status="lost", says=f"its process ended {how}")
+        says = f"its process ended {how}"
+        return [dataclasses.replace(run, status="lost", says=says) for run in held]
 
     def stop(self) -> None:
         """End the process, at once."""
@@ -132,17 +131,17 @@ class _Hand:
 
 
 def _serve(work: Work, pipe: Connection) -> None:
-    """Do the runs that come through `pipe`, until it or the parent ends."""
+    """Do the groups that come through `pipe`, until it or the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     threading.Thread(target=_end_with_parent, daemon=True).start()
     pipe.send(None)
     while True:
         try:
-            run = pipe.recv()
+            group = pipe.recv()
         except (EOFError, OSError):
             return
         try:
-            answer = work(run)
+            answer = work(group)
         except BaseException as error:
             answer = error
         pipe.send(answer)

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from slowpoint.sweeps.run import from_json, Run, to_json
 from slowpoint.sweeps.run_folder import read_record
 
-FORMAT = 1
+FORMAT = 2  # 1 had no width
 NAME = "manifest.sqlite"
 OUTSIDE = {
     sqlite3.SQLITE_FULL: errno.ENOSPC,
@@ -29,12 +29,14 @@ OUTSIDE = {
     ),
 }  # what SQLite says of the world, not of its file
 PAUSE = 0.5  # seconds between two writes
-COLUMNS = "hash, seed, status, settings, metrics, verdicts, says, seconds, versions, path"
+COLUMNS = (
+    "hash, seed, status, settings, metrics, verdicts, says, seconds, versions, path, width"
+)
 TABLES = """
 CREATE TABLE about (format INTEGER NOT NULL, what TEXT NOT NULL);
 CREATE TABLE runs (number INTEGER PRIMARY KEY, hash TEXT UNIQUE NOT NULL, seed, status TEXT,
   settings TEXT, metrics TEXT, verdicts TEXT, says TEXT, seconds REAL, versions TEXT,
-  path TEXT);
+  path TEXT, width INTEGER NOT NULL DEFAULT 1);
 """
 
 
@@ -72,7 +74,8 @@ class Manifest:
         command = (
             f"INSERT INTO runs ({COLUMNS}) VALUES ({marks}) ON CONFLICT (hash) DO UPDATE SET "
             "status=excluded.status, metrics=excluded.metrics, verdicts=excluded.verdicts, "
-            "says=excluded.says, seconds=excluded.seconds, versions=excluded.versions"
+            "says=excluded.says, seconds=excluded.seconds, versions=excluded.versions, "
+            "width=excluded.width"
         )
         with _in_plain_words(), self.database:
             self.database.executemany(command, map(_values, runs))
@@ -83,14 +86,14 @@ def _values(run: Run) -> tuple:
     settings, verdicts, versions = map(json.dumps, words)
     numbers = to_json(run.metrics)
     known = (run.hash, run.seed, run.status, settings, numbers, verdicts)
-    return (*known, run.says, run.seconds, versions, run.path)
+    return (*known, run.says, run.seconds, versions, run.path, run.width)
 
 
 def _run(values: tuple) -> Run:
-    hash, _, status, settings, numbers, verdicts, says, seconds, versions, _ = values
+    hash, _, status, settings, numbers, verdicts, says, seconds, versions, _, width = values
     settings, verdicts, versions = map(json.loads, (settings, verdicts, versions))
     metrics = from_json(numbers)
-    return Run(hash, settings, status, metrics, verdicts, says, seconds, versions)
+    return Run(hash, settings, status, metrics, verdicts, says, seconds, versions, width)
 
 
 @contextlib.contextmanager
@@ -117,6 +120,8 @@ def opened(folder: pathlib.Path, what: str) -> Iterator[tuple[Manifest, Contents
             database.executescript(f"BEGIN; {TABLES}")
             database.execute("INSERT INTO about VALUES (?, ?)", (FORMAT, what))
             manifest.write(contents.runs)  # ends what was begun
+        else:
+            _brought_up(database)
         yield manifest, contents
 
 
@@ -153,12 +158,23 @@ def _read(path: pathlib.Path) -> Contents:
             raise ValueError(state.partition("\n")[0])
         format_, what = data.execute("SELECT format, what FROM about").fetchone()
         if format_ <= FORMAT:
-            rows = data.execute(f"SELECT {COLUMNS} FROM runs ORDER BY number").fetchall()
+            columns = COLUMNS if format_ > 1 else COLUMNS.replace("width", "1")
+            rows = data.execute(f"SELECT {columns} FROM runs ORDER BY number").fetchall()
             return Contents(what, [_run(row) for row in rows])
     raise RuntimeError(
         f"{path} has format {format_}, this version reads up to {FORMAT}. Type: "
         "pip install --upgrade slowpoint"
     )
+
+
+def _brought_up(database: sqlite3.Connection) -> None:
+    """An older manifest gets what it lacks."""
+    (format_,) = database.execute("SELECT format FROM about").fetchone()
+    if format_ < FORMAT:
+        database.executescript(
+            "BEGIN; ALTER TABLE runs ADD COLUMN width INTEGER NOT NULL DEFAULT 1; "
+            f"UPDATE about SET format = {FORMAT}; COMMIT;"
+        )
 
 
 def _quoted(path: pathlib.Path) -> str:

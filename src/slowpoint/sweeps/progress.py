@@ -63,18 +63,19 @@ class Progress:
             self.running[event.run.hash] = (event.run, now)
         elif event:
             _, begun = self.running.pop(event.run.hash, (event.run, now))
-            taken = event.run.seconds or now - begun  # its own clock: news may come late
+            # its own clock: news may come late
+            taken = event.run.seconds or (now - begun) / event.run.width
             self.done.append(taken)
             self._judge(event.run, taken)
             self.bar.update()
         for run, begun in self.running.values():
-            self._judge(run, now - begun)
+            self._judge(run, (now - begun) / run.width)
         if not self.bar.disable:
             self.bar.set_postfix_str(self.words(now))
 
     def words(self, now: float) -> str:
         """What stands behind the bar."""
-        ages = [now - begun for _, begun in self.running.values()]
+        ages = [(now - begun) / run.width for run, begun in self.running.values()]
         waiting = self.total - len(self.done) - len(ages)
         left = time_left(self.done, ages, waiting, self.at_once)
         words = [] if left is None else [f"about {in_words(left)} left"]

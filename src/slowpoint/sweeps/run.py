@@ -24,8 +24,9 @@ class Run:
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)
     verdicts: dict[str, str] = dataclasses.field(default_factory=dict)  # of those with a bar
     says: str = ""  # what went wrong
-    seconds: float = 0.0
+    seconds: float = 0.0  # of a group, its share
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
+    width: int = 1  # runs that are done in one call, as one ensemble; a rerun has the same
 
     @property
     def seed(self) -> int | None:

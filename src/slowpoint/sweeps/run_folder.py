@@ -14,14 +14,15 @@ import shutil
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from slowpoint.core.files import replacing
 from slowpoint.core.versions import versions
+from slowpoint.sweeps.groups import Group
 from slowpoint.sweeps.run import from_json, Run, to_json
 
-FORMAT = 1  # of the record; raised when an old reader could misread a new one
+FORMAT = 2  # of the record; raised when an old reader could misread a new one
 _versions = functools.cache(versions)  # they do not change under a process
 FULL = (errno.ENOSPC, errno.EDQUOT)
 RECORD = "record.json"
@@ -35,60 +36,78 @@ class Found:
     verdicts: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-Does = Callable[[Mapping[str, Any], pathlib.Path], Found]
+# the settings of each run of a group, and the folders of those that are kept
+Does = Callable[[Sequence[Mapping[str, Any]], Sequence[pathlib.Path]], Sequence[Found]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """Does one run and leaves its folder in `out`/runs. Travels by pickle where `does` can."""
+    """Does runs and leaves their folders in `out`/runs. Travels by pickle where `does` can."""
 
     what: str
     does: Does
     out: pathlib.Path
     kept_output: bool = False  # what a run prints goes to a file in its folder
 
-    def __call__(self, run: Run) -> Run:
-        """The run, ended. What fails is a status; a full disk is raised, and ends the sweep."""
-        place = self.out / run.path
+    def __call__(self, group: Group) -> list[Run]:
+        """The runs of a group, ended. What fails is a status of them all; a full disk is
+        raised, and ends the sweep.
+
+        A group of fewer runs than its width is filled with its last one.
+        """
         begun = time.perf_counter()
-        with tempfile.TemporaryDirectory(prefix=f".{run.hash}-", dir=place.parent) as beside:
-            folder = pathlib.Path(beside) / "run"
-            folder.mkdir()
-            try:
-                with _output(folder, self.kept_output):
-                    found = self.does(run.settings, folder)
-                nan = any(value != value for value in found.metrics.values())
-                ended = dataclasses.replace(
-                    run, status="nan" if nan else "done", **dataclasses.asdict(found)
-                )
-            except (Exception, SystemExit) as error:
-                if isinstance(error, OSError) and error.errno in FULL:
-                    raise
-                (folder / "traceback.txt").write_text(traceback.format_exc())
-                says = f"{type(error).__name__}: {error}".partition("\n")[0]
-                ended = dataclasses.replace(run, status="failed", says=says)
-            seconds = round(time.perf_counter() - begun, 3)
-            ended = dataclasses.replace(ended, seconds=seconds, versions=_versions())
-            write_record(folder / RECORD, ended, self.what)
-            _put(folder, place)
+        runs = self.out / "runs"
+        with tempfile.TemporaryDirectory(prefix=f".{group[0].hash}-", dir=runs) as beside:
+            folders = [pathlib.Path(beside) / run.hash for run in group]
+            for folder in folders:
+                folder.mkdir()
+            with _output(folders, self.kept_output):
+                ended = self._ended(group, folders)
+            share = round((time.perf_counter() - begun) / len(group), 3)
+            for i, (run, folder) in enumerate(zip(ended, folders)):
+                ended[i] = dataclasses.replace(run, seconds=share, versions=_versions())
+                write_record(folder / RECORD, ended[i], self.what)
+                _put(folder, self.out / run.path)
         return ended
+
+    def _ended(self, group: Group, folders: list[pathlib.Path]) -> list[Run]:
+        rows = [run.settings for run in group]
+        rows += rows[-1:] * (group[0].width - len(group))
+        try:
+            found = self.does(rows, folders)
+        except (Exception, SystemExit) as error:
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise
+            for folder in folders:
+                (folder / "traceback.txt").write_text(traceback.format_exc())
+            says = f"{type(error).__name__}: {error}".partition("\n")[0]
+            return [dataclasses.replace(run, status="failed", says=says) for run in group]
+        return [_done(run, one) for run, one in zip(group, found, strict=True)]
+
+
+def _done(run: Run, found: Found) -> Run:
+    nan = any(value != value for value in found.metrics.values())
+    status = "nan" if nan else "done"
+    return dataclasses.replace(run, status=status, **dataclasses.asdict(found))
 
 
 @contextlib.contextmanager
-def _output(folder: pathlib.Path, kept: bool) -> Iterator[None]:
-    """What Python prints in the block goes to `folder`/output.txt, where `kept`."""
+def _output(folders: Sequence[pathlib.Path], kept: bool) -> Iterator[None]:
+    """What Python prints in the block goes to output.txt in each folder, where `kept`."""
     if not kept:
         yield
         return
-    path = folder / "output.txt"
+    first = folders[0] / "output.txt"
     with (
-        path.open("w") as file,
+        first.open("w") as file,
         contextlib.redirect_stdout(file),
         contextlib.redirect_stderr(file),
     ):
         yield
-    if not path.stat().st_size:
-        path.unlink()
+    for folder in folders[1:] if first.stat().st_size else ():
+        shutil.copy(first, folder)
+    if not first.stat().st_size:
+        first.unlink()
 
 
 def _put(folder: pathlib.Path, place: pathlib.Path) -> None:

@@ -1,12 +1,13 @@
 """How does a cluster share the runs, and what if it takes a node back?
 
-Job arrays of SLURM, one run a task, begun through submitit. Every task writes the folder of its
-run; the process that conducts the sweep looks into the queue and into the folders, and alone
-writes the manifest.
+Job arrays of SLURM, one group of runs a task, begun through submitit. Every task writes the
+folders of its runs; the process that conducts the sweep looks into the queue and into the
+folders, and alone writes the manifest.
 """
 
 import dataclasses
 import hashlib
+import itertools
 import pathlib
 import shutil
 import subprocess
@@ -18,7 +19,8 @@ import pydantic
 
 from slowpoint.core.processes import environment, ONE_THREAD
 from slowpoint.core.settings import nearest, refusal
-from slowpoint.sweeps.executors import Event
+from slowpoint.sweeps.executors import each, Event
+from slowpoint.sweeps.groups import Group
 from slowpoint.sweeps.run import Run
 from slowpoint.sweeps.run_folder import read_record, Work
 
@@ -31,10 +33,10 @@ HERE = "local"
 
 @dataclasses.dataclass(frozen=True)
 class Slurm:
-    """One task a run, one thread each, in a folder that all machines see.
+    """One task a group of runs, one thread each, in a folder that all machines see.
 
-    `at_once` is for each thousand runs. A task that uses up its `minutes` (SLURM may say so up
-    to 90 s early) is put into the queue again, `again` times, and begins its run anew: a
+    `at_once` is for each thousand tasks. A task that uses up its `minutes` (SLURM may say so up
+    to 90 s early) is put into the queue again, `again` times, and begins its runs anew: a
     training that is kept in a folder (some experiments have a setting `folder`, `train` has
     `checkpoint`) goes on from there. `memory` is in GB; None: what the cluster gives. Tasks of
     the same folder that a killed process left in the queue are cancelled first.
@@ -48,36 +50,36 @@ class Slurm:
     again: int = 3
     cluster: Literal["slurm", "local"] = "slurm"
 
-    def events(self, work: Work, runs: Sequence[Run]) -> Generator[Event | None]:
+    def events(self, work: Work, groups: Sequence[Group]) -> Generator[Event | None]:
         """As `Executor` promises. Raises ValueError where SLURM or submitit is not there, and
         with SLURM's own words where it refuses the tasks.
         """
-        if not runs:
+        if not groups:
             return
         work = dataclasses.replace(work, kept_output=True)
         executor = self._executor(work.out)
-        jobs: dict[str, tuple[Any, Run]] = {}
+        jobs: dict[str, tuple[Any, Group]] = {}
         began: set[str] = set()
         gone: dict[str, float] = {}
         try:
             while self.cluster != HERE and _cancel(_title(work.out)):
                 yield None
                 time.sleep(LOOK)
-            for first in range(0, len(runs), ARRAY):
-                some = runs[first : first + ARRAY]
-                jobs |= {job.job_id: (job, run) for job, run in _submit(executor, work, some)}
+            for first in range(0, len(groups), ARRAY):
+                some = groups[first : first + ARRAY]
+                jobs |= {job.job_id: (job, one) for job, one in _submit(executor, work, some)}
             while jobs:
                 states = _queue(jobs) if self.cluster != HERE else _alive(jobs)
                 for name in [name for name in jobs if name not in began]:
                     if states.get(name, "R") != "PD":
                         began.add(name)
-                        yield Event("began", jobs[name][1])
+                        yield from each("began", jobs[name][1])
                 now = time.monotonic()
                 gone = {name: gone.get(name, now) for name in jobs if name not in states}
                 for name, since in gone.items():
                     if ended := _ended(work, *jobs[name], late=now - since > LATE):
                         del jobs[name]
-                        yield Event("ended", ended)
+                        yield from each("ended", ended)
                 yield None
                 time.sleep(LOOK)
         finally:
@@ -95,10 +97,11 @@ class Slurm:
                 "SLURM is spoken to through submitit. Type: pip install 'slowpoint[slurm]', "
                 "or run it on this machine: --executor local"
             ) from None
-        if self.cluster != HERE and not shutil.which("sbatch"):
+        absent = [name for name in ("sbatch", "srun") if not shutil.which(name)]
+        if self.cluster != HERE and absent:
             raise ValueError(
-                "No SLURM here: there is no sbatch. Type this on a machine that submits jobs "
-                "(Debian: apt install slurm-client), or run it here: --executor local"
+                f"No SLURM here: there is no {absent[0]}. Type this on a machine that submits "
+                "jobs (Debian: apt install slurm-client), or run it here: --executor local"
             )
         executor = submitit.AutoExecutor(
             out / "slurm", cluster=self.cluster, slurm_max_num_timeout=self.again
@@ -134,39 +137,41 @@ def slurm_named(words: str, at_once: int | None = None) -> Slurm:
 
 
 class _Task:
-    """`work` on one run; when its time is used up, the same run again from its beginning."""
+    """`work` on a group; when its time is used up, the same again from its beginning."""
 
     def __init__(self, work: Work):
         self.work, self.again = work, False
 
-    def __call__(self, run: Run) -> None:
-        ended = self.work(run)
-        if self.again and ended.says.startswith("SystemExit"):  # how submitit interrupts it
-            shutil.rmtree(self.work.out / run.path, ignore_errors=True)
+    def __call__(self, group: Group) -> None:
+        for run in self.work(group):
+            if self.again and run.says.startswith("SystemExit"):  # how submitit interrupts it
+                shutil.rmtree(self.work.out / run.path, ignore_errors=True)
 
-    def checkpoint(self, run: Run) -> Any:
+    def checkpoint(self, group: Group) -> Any:
         """What submitit puts into the queue, on the signal that the time is used up."""
         from submitit.helpers import DelayedSubmission
 
         self.again = True
-        return DelayedSubmission(_Task(self.work), run)
+        return DelayedSubmission(_Task(self.work), group)
 
 
-def _submit(executor: Any, work: Work, runs: Sequence[Run]) -> Iterable[tuple[Any, Run]]:
+def _submit(executor: Any, work: Work, groups: Sequence[Group]) -> Iterable[tuple[Any, Group]]:
     from submitit.core.utils import FailedJobError
 
-    for run in runs:  # what an earlier try left must not be taken for the new one
+    for run in itertools.chain(
+        *groups
+    ):  # what an earlier try left must not be taken for the new one
         shutil.rmtree(work.out / run.path, ignore_errors=True)
     try:
         with environment(ONE_THREAD):
-            jobs = executor.map_array(_Task(work), runs)
+            jobs = executor.map_array(_Task(work), groups)
     except FailedJobError as error:
         words = str(error).strip().partition("\n")[0]
         raise ValueError(
             f"SLURM takes no tasks: {words}. `sinfo` shows its partitions and their limits; "
             "name one: --executor slurm:partition=NAME,minutes=30"
         ) from None
-    return zip(jobs, runs, strict=True)
+    return zip(jobs, groups, strict=True)
 
 
 def _title(out: pathlib.Path) -> str:
@@ -192,14 +197,18 @@ def _queue(jobs: Mapping[str, Any]) -> dict[str, str]:
     return dict(line.split() for line in told.stdout.splitlines())
 
 
-def _alive(jobs: Mapping[str, tuple[Any, Run]]) -> dict[str, str]:
+def _alive(jobs: Mapping[str, tuple[Any, Group]]) -> dict[str, str]:
     """The same, of processes of this machine."""
     return {name: "R" for name, (job, _) in jobs.items() if not job.done()}
 
 
-def _ended(work: Work, job: Any, run: Run, late: bool) -> Run | None:
-    """What the folder of a run says whose task is gone; nothing yet, unless it is `late`."""
-    if record := read_record(work.out / run.path):
-        return record[1]
+def _ended(work: Work, job: Any, group: Group, late: bool) -> list[Run]:
+    """What the folders of runs say whose task is gone; nothing yet, unless it is `late`."""
+    records = [read_record(work.out / run.path) for run in group]
+    if not all(records) and not late:
+        return []
     says = f"its task {job.job_id} ended without a result, see {job.paths.stderr}"
-    return dataclasses.replace(run, status="lost", says=says) if late else None
+    return [
+        record[1] if record else dataclasses.replace(run, status="lost", says=says)
+        for run, record in zip(group, records)
+    ]
