@@ -19,6 +19,7 @@ from slowpoint.learning.curriculum import Stages, stages
 from slowpoint.learning.grid import Grid, Linear
 from slowpoint.learning.reopen import leave_model
 from slowpoint.learning.run import Run
+from slowpoint.learning.same_optimiser import same_optimiser
 from slowpoint.learning.trainable import split
 from slowpoint.learning.training import Interrupted, Training
 from slowpoint.learning.update import Loss, Rule, stretch
@@ -44,7 +45,8 @@ def descend(
     """Change the arrays of `model` so that `loss(model, key)` falls; each update has a new key.
 
     `loss` may be a curriculum: pairs (until which update, loss). A loss that is a pytree
-    (an eqx.Module) may differ in its arrays from stage to stage without being compiled again.
+    (an eqx.Module) may differ in its arrays from stage to stage, and from call to call, without
+    being compiled again; a function is compiled anew where it is another object.
     `key`: a row of keys trains an ensemble: every array of `model` then has the replicates as
     its first axis, and replicate i learns what it would learn alone with key i, to rounding.
     On a CPU eight small networks together save time (0.7 of eight alone with 32 units and
@@ -63,6 +65,7 @@ def descend(
     keys = key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jr.wrap_key_data(key)
     weights, rest = split(model, trainable)
     refuse_another_width(model, keys)
+    optimiser = same_optimiser(optimiser)
     rules = [(until, Rule(rest, one, optimiser)) for until, one in stages(loss, updates)]
     looks = snapshots.updates(updates)
     losses = np.full((*keys.shape, updates), np.nan, jnp.result_type(float))
