@@ -1,17 +1,22 @@
 """What does a sweep cost beside its runs, and how fast does it find that nothing is left?
 
 200 runs of one second (they sleep) in eight processes, against `concurrent.futures` with the
-same processes, in turns; then 10,000 finished runs: the same sweep again, and its table. Wall
-time. Prints, judges nothing: the exit code is 0. Takes about three minutes.
+same processes, in turns; then 10,000 finished runs: the same sweep again, and its table; then
+32 small networks one by one and as ensembles of 8, in two processes, in turns. Wall time, with
+starting and compiling. Prints, judges nothing: the exit code is 0. Takes about five minutes.
 """
 
 import concurrent.futures
 import contextlib
+import functools
 import io
 import multiprocessing
 import pathlib
 import tempfile
 import time
+from typing import Any
+
+import numpy as np
 
 from slowpoint.sweeps.collect import told
 from slowpoint.sweeps.local import Local
@@ -20,6 +25,7 @@ from slowpoint.sweeps.run import Run, waiting
 from slowpoint.sweeps.sweep import sweep
 
 ROUNDS, RUNS, AT_ONCE, ROWS = 2, 200, 8, 10_000
+NETWORKS, UNITS = 32, 32
 
 
 def nap(seed: int, seconds: float = 1.0) -> float:
@@ -48,9 +54,9 @@ def wall(work) -> float:
     return time.perf_counter() - begun
 
 
-def row(what: str, value: float, bar: float) -> None:
-    met = "met" if value <= bar else "NOT MET"
-    print(f"  {what:52} {value:9.3f}  <= {bar:g}  {met}", flush=True)
+def row(what: str, value: float, bar: float, relation: str = "<=") -> None:
+    met = "met" if (value <= bar) == (relation == "<=") else "NOT MET"
+    print(f"  {what:52} {value:9.3f}  {relation} {bar:g}  {met}", flush=True)
 
 
 def finished(out: pathlib.Path) -> None:
@@ -74,6 +80,44 @@ def table(out: pathlib.Path) -> None:
         print("\n".join(told(out, "")))
 
 
+def learned(seed: Any, batch: int, updates: int) -> Any:
+    """The last losses of networks that learn two bits: of one seed, or of a row of them."""
+    import jax
+    import jax.random as jr
+    import optax
+
+    from slowpoint.cells.vanilla import Vanilla
+    from slowpoint.learning.train import train
+    from slowpoint.tasks.flipflop import FlipFlop
+
+    def start(seed):
+        first, then = jr.split(jr.key(seed))
+        return Vanilla.random(UNITS, 2, 2, dt=0.3, key=first), then
+
+    net, key = jax.vmap(start)(seed) if np.ndim(seed) else start(seed)
+    how = {"updates": updates, "batch": batch, "optimiser": optax.adam(1e-3)}
+    return train(net, FlipFlop(bits=2), key=key, **how).losses[..., -1]
+
+
+def networks(batch: int, updates: int, **how: Any) -> None:
+    with tempfile.TemporaryDirectory() as out:
+        grid = {"seed": range(NETWORKS), "batch": batch, "updates": updates}
+        done = sweep(learned, grid, out=out, executor=Local(2), quiet=True, **how)
+    assert not done.unfinished
+
+
+def gain(batch: int, updates: int) -> float:
+    """Time of one by one over that of eight together."""
+    ways = {}, {"together": "seed", "width": 8}
+    pairs = []
+    for _ in range(ROUNDS):
+        pairs.append([wall(functools.partial(networks, batch, updates, **how)) for how in ways])
+    for alone, together in pairs:
+        print(f"    one by one {alone:.1f}, 8 together {together:.1f}", flush=True)
+    alone, together = map(min, zip(*pairs))
+    return alone / together
+
+
 def main() -> None:
     print(f"{RUNS} runs of one second in {AT_ONCE} processes, wall seconds")
     pairs = [(wall(bare), wall(ours)) for _ in range(ROUNDS)]
@@ -91,6 +135,9 @@ def main() -> None:
             2,
         )
         row("a line a run, and the table", min(wall(lambda: table(out)) for _ in "ab"), 5)
+    print(f"{NETWORKS} networks of {UNITS} units, two processes, seconds", flush=True)
+    row("one by one / together, batches of 8", gain(8, 6000), 1.3, ">=")
+    print(f"  {'the same, batches of 64':52} {gain(64, 600):9.3f}", flush=True)
 
 
 if __name__ == "__main__":

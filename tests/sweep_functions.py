@@ -7,6 +7,8 @@ import signal
 import sys
 import time
 
+from tqdm import tqdm
+
 
 def cheap(seed: int, nap: float = 0.0):
     """Numbers that only the seed decides."""
@@ -41,6 +43,11 @@ def long_at_first(seed: int, there: str):
         mark.touch()
         time.sleep(600)
     return cheap(seed)
+
+
+def shows_a_bar(seed: int):
+    """As a training does."""
+    return sum(tqdm(range(seed)))
 
 
 def full(seed: int):

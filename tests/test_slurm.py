@@ -14,7 +14,7 @@ import time
 import types
 
 import pytest
-from sweep_functions import cheap, kills_itself, long_at_first
+from sweep_functions import all_killed, cheap, kills_itself, long_at_first
 
 from slowpoint.report.sweep_experiment import executor_named
 from slowpoint.sweeps import slurm as module
@@ -103,6 +103,20 @@ def test_a_lost_task_is_told_and_done_again(tmp_path):
     assert [run.status for run in again.runs] == ["done", "done"]
     assert again.did == 1
     assert (tmp_path / "out" / again.runs[1].path / "output.txt").read_text() == "seed 3\n"
+
+
+def test_a_group_is_one_task_and_lost_as_one(tmp_path):
+    grid = {"seed": range(4), "there": str(tmp_path / "mark")}
+    how = {"together": "seed", "width": 2, "executor": HERE, "quiet": True}
+    done = sweep(all_killed, grid, out=tmp_path / "out", **how)
+    assert [run.status for run in done.runs] == ["done", "done", "lost", "lost"]
+    assert done.runs[2].says == done.runs[3].says
+    again = sweep(all_killed, grid, out=tmp_path / "out", **how)
+    assert again.did == 2
+    assert again.column("square").tolist() == [0, 1, 4, 9]
+    assert again.column("width").tolist() == [2] * 4
+    assert len(list((tmp_path / "out" / "slurm").glob("*submission.sh"))) <= 1
+    assert len(list((tmp_path / "out" / "slurm").glob("*submitted.pkl"))) == 3
 
 
 def test_a_failure_of_before_is_not_taken_for_the_new_try(tmp_path, monkeypatch):
@@ -321,6 +335,10 @@ def test_a_real_slurm_does_the_runs_and_tells_what_is_lost(tmp_path):
     grid = {"seed": [1, 3], "there": str(tmp_path / "mark")}
     done = sweep(kills_itself, grid, out=tmp_path / "lost", executor=Slurm(), quiet=True)
     assert [run.status for run in done.runs] == ["done", "lost"]
+    grid = {"seed": range(4), "there": str(tmp_path / "mark")}  # which is there now
+    how = {"together": "seed", "width": 2, "executor": Slurm(2, minutes=5), "quiet": True}
+    done = sweep(all_killed, grid, out=tmp_path / "groups", **how)
+    assert done.column("width").tolist() == [2] * 4
 
 
 @pytest.mark.slow

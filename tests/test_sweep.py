@@ -11,6 +11,8 @@ import pathlib
 import shutil
 import socket
 import sqlite3
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -417,6 +419,19 @@ def test_a_full_disk_in_a_process_ends_the_sweep(tmp_path):
         sweep(sweep_functions.full, grid, out=tmp_path, executor=Local(1), quiet=True)
     assert caught.value.errno == errno.ENOSPC
     assert os.listdir(tmp_path / "runs") == []
+
+
+def test_processes_leave_nothing_behind(tmp_path):
+    words = (
+        "from sweep_functions import shows_a_bar; from slowpoint.sweeps.local import Local; "
+        "from slowpoint.sweeps.sweep import sweep; "
+        f"done = sweep(shows_a_bar, {{'seed': [3]}}, out={str(tmp_path)!r}, executor=Local(1), "
+        "quiet=True); print(done.runs[0].status)"
+    )
+    here = pathlib.Path(__file__).parent
+    program = [sys.executable, "-c", words]
+    told = subprocess.run(program, cwd=here, capture_output=True, text=True)
+    assert (told.stdout, told.stderr) == ("done\n", "")
 
 
 def test_a_function_that_no_process_can_import_is_refused(tmp_path):

@@ -302,6 +302,13 @@ def test_an_experiment_that_can_does_its_seeds_together(grouped):
     np.testing.assert_array_equal(alone.values, same.values)
 
 
+def test_networks_go_together_where_that_pays():
+    small = flipflop_memory.Settings(networks=3, units=32, batch=8)
+    assert flipflop_memory.width(small) == 5
+    assert flipflop_memory.width(small.model_copy(update={"networks": 40})) == 1
+    assert flipflop_memory.width(flipflop_memory.QUICK) == 1
+
+
 def test_networks_learn_the_same_together_and_alone(monkeypatch):
     """What is measured of each run is that of its own seed."""
     seen = []

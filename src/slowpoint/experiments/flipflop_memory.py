@@ -52,13 +52,14 @@ class Settings(Base):
 
 
 QUICK = Settings(bits=2, networks=1, units=48, updates=1000)
-SMALL = 16  # networks that still train faster as one ensemble
-TOGETHER = ("seed",)  # a sweep trains runs that differ only here as one ensemble
+TOGETHER = ("seed",)  # a sweep may train runs that differ only here as one ensemble
+SMALL = 256  # units times trials of an update, up to which an ensemble saves time on a CPU
 
 
 def width(settings: Settings) -> int:
-    """How many runs train faster together than one by one, on a CPU."""
-    return SMALL // settings.networks if settings.units <= 64 else 1
+    """How many runs a sweep trains together: up to 16 networks where that pays."""
+    pays = settings.units * settings.batch <= SMALL
+    return max(16 // settings.networks, 1) if pays else 1
 
 
 class Memories(Result):

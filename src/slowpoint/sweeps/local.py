@@ -15,6 +15,8 @@ from collections.abc import Generator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
+from tqdm import tqdm
+
 from slowpoint.core.processes import environment, ONE_THREAD
 from slowpoint.sweeps.executors import each, Event
 from slowpoint.sweeps.groups import Group
@@ -134,6 +136,7 @@ def _serve(work: Work, pipe: Connection) -> None:
     """Do the groups that come through `pipe`, until it or the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    tqdm.set_lock(threading.RLock())  # its own is one for all processes: killed, it would leak
     pipe.send(None)
     while True:
         try:
