@@ -78,7 +78,7 @@ docs: env  ## run the code of README and docs, check their links
 
 SITE := docs/_build
 
-site: env  ## the pages, the gallery and the API as a site in docs/_build/html
+site: env  ## pages, gallery (pictures after `make quick`) and API as a site in docs/_build/html
 	@$(BIN)/python docs/site/assemble.py $(SITE)/pages
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -c docs/site $(SITE)/pages $(SITE)/html
 	@echo $(SITE)/html/index.html

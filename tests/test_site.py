@@ -124,7 +124,27 @@ def test_a_finished_run_says_what_it_found(site, tmp_path):
     claims = [equal("points", 3, 3), reported("time", float("nan"))]
     save_claims(tmp_path / "claims.json", claims, "quick")
     assert site.gallery._found(tmp_path) == ["points: 3 (== 3), holds", "time: nan, reported"]
-    assert site.gallery._found(tmp_path / "none") == []
+
+
+def test_the_picture_of_a_quick_run_is_called_so(site, tmp_path):
+    root, pages = tmp_path / "house", tmp_path / "pages"
+    pages.mkdir()
+
+    def left(run, scale):
+        run.mkdir(parents=True)
+        save_claims(run / "claims.json", [equal("points", 3, 3)], scale)
+        (run / "about.json").write_text(f'{{"scale": "{scale}"}}')
+        (run / "figure.png").write_text(scale)
+
+    left(root / ".cache/quick/bistable_points", "quick")
+    text = site.gallery.page(root, pages)
+    assert text.count("(runs/bistable_points.png)\n\n*The figure of a quick run.*") == 1
+    assert text.count("<summary>Claims of a quick run</summary>") == 1
+    left(root / "runs/bistable_points", "full")  # this comes first
+    text = site.gallery.page(root, pages)
+    assert "quick run" not in text
+    assert "![The figure of a full run](runs/bistable_points.png)" in text
+    assert (pages / "runs/bistable_points.png").read_text() == "full"
 
 
 def test_every_experiment_is_in_the_gallery(site, tmp_path):

@@ -1,6 +1,7 @@
 """What does each experiment ask, claim and show? A page of all, read from their files.
 
-A picture is there for those whose run is at hand (runs/NAME) or whose figure is in docs/images.
+A picture is there for those whose figure is in docs/images, or whose run is at hand: a full one
+in runs/NAME, or the quick one that `make quick` left.
 """
 
 import ast
@@ -14,6 +15,7 @@ import shutil
 from slowpoint.report.catalogue import Entry, files, read
 from slowpoint.report.cite import named_in
 
+RUNS = ("runs", ".cache/quick")
 RELATIONS = {"at_least": ">=", "at_most": "<=", "equal": "==", "reported": ""}
 TOP = """# Gallery
 
@@ -38,32 +40,29 @@ def _paper(entry: Entry) -> str:
 
 
 def _card(entry: Entry, file: pathlib.Path, root: pathlib.Path, folder: pathlib.Path) -> str:
-    claims = _found(root / "runs" / entry.name) or _stated(file)
+    runs = [root / at / entry.name for at in RUNS]
+    run = next((run for run in runs if (run / "claims.json").exists()), None)
+    quick = run and json.loads((run / "about.json").read_text())["scale"] == "quick"
+    of = " of a quick run" if quick else ""
+    claims = _found(run) if run else _stated(file)
     rows = "".join(f"<li>{html.escape(claim)}</li>" for claim in claims)
     lines = [f"### {entry.name}\n", f"**{entry.question}**\n"]
-    if picture := _picture(entry.name, root, folder):
-        lines.append(f"![The figure of {entry.name}]({picture})\n")
+    if (root / "docs" / "images" / f"{entry.name}.png").exists():  # chosen for the docs
+        lines.append(f"![The figure of {entry.name}](images/{entry.name}.png)\n")
+    elif run and (run / "figure.png").exists():
+        (folder / "runs").mkdir(exist_ok=True)
+        shutil.copy(run / "figure.png", folder / "runs" / f"{entry.name}.png")
+        lines.append(f"![The figure{of or ' of a full run'}](runs/{entry.name}.png)\n")
+        lines += ["*The figure of a quick run.*\n"] * bool(quick)
     lines.append(f"{entry.paper} *Takes {entry.takes.rstrip('.')}.*\n")
     if claims:
-        lines.append(f"<details><summary>Claims</summary><ul>{rows}</ul></details>\n")
+        summary = f"<summary>Claims{of}</summary>"
+        lines.append(f"<details>{summary}<ul>{rows}</ul></details>\n")
     return "\n".join(lines)
-
-
-def _picture(name: str, root: pathlib.Path, folder: pathlib.Path) -> str | None:
-    """The page's link to it; a figure that was kept with the docs comes first."""
-    if (root / "docs" / "images" / f"{name}.png").exists():
-        return f"images/{name}.png"
-    if not (figure := root / "runs" / name / "figure.png").exists():
-        return None
-    (folder / "runs").mkdir(exist_ok=True)
-    shutil.copy(figure, folder / "runs" / f"{name}.png")
-    return f"runs/{name}.png"
 
 
 def _found(run: pathlib.Path) -> list[str]:
     """What a finished run says of its claims."""
-    if not (run / "claims.json").exists():
-        return []
     return [
         f"{c['says']}: {float(c['value']):.4g}"
         + (f" ({c['relation']} {float(c['bar']):.4g})" if c["relation"] != "is" else "")

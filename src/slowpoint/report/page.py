@@ -52,7 +52,8 @@ def run_page(folder: str | os.PathLike) -> pathlib.Path:
     chosen = [(key, str(value)) for key, value in settings.items()]
     sections.append(Section("Settings", [Table("Settings", ("setting", "value"), chosen)]))
     made = {"seed": about["seed"], "scale": about["scale"], "date": about["date"]}
-    made |= {"seconds": about["seconds"], "device": about["device"], "commit": about["commit"]}
+    made |= {"width": about.get("width"), "seconds": about["seconds"]}
+    made |= {"device": about["device"], "commit": about["commit"] and about["commit"][:12]}
     rows = [(key, str(value)) for key, value in made.items() if value is not None]
     sections.append(
         Section("How it was made", [Table("How it was made", ("what", "value"), rows)])

@@ -20,6 +20,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   }));
 }
 """
+LINES = 3  # of a long head
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Sortable:
     def html(self) -> str:
         """Its HTML and its few lines of script."""
         heads = "".join(
-            f'<th scope="col"><button type="button">{html.escape(word)}</button></th>'
+            f'<th scope="col" style="min-width: {_width(word)}ch">'
+            f'<button type="button">{html.escape(word)}</button></th>'
             for word in self.head
         )
         body = "".join(
@@ -46,3 +48,9 @@ class Sortable:
             f'<table class="sortable"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody>'
             f"</table></div><script>{SCRIPT}</script>"
         )
+
+
+def _width(head: str) -> int:
+    """Characters a column needs so that its head takes some three lines, with room around."""
+    longest = max(map(len, head.split()), default=0)
+    return max(longest, len(head) // LINES) + 4
