@@ -47,7 +47,7 @@ def read(page):
     assert text.startswith("<!doctype html>\n<html lang=")
     assert page.stat().st_size < 6e6
     for table in re.findall(r"<table.*?</table>", text, re.S):
-        heads = len(re.findall('<th scope="col">', table))
+        heads = len(re.findall('<th scope="col"[^>]*>', table))
         assert heads == len(re.findall("<th[ >]", table))
         rows = re.findall(r"<tr>(?:<td.*?)</tr>", table, re.S)
         assert {row.count("<td") for row in rows} <= {heads}
@@ -92,7 +92,7 @@ def test_a_sweep_becomes_one_page(swept):
 
 def test_the_table_is_sorted_from_the_keyboard(swept):
     text = swept.read_text()
-    heads = re.findall(r'<th scope="col"><button type="button">', text)
+    heads = re.findall(r'<th scope="col"[^>]*><button type="button">', text)
     assert len(heads) == 9
     assert text.count("<script>") == 1
     assert 'setAttribute("aria-sort"' in text
