@@ -247,7 +247,7 @@ def test_a_group_under_way_is_not_called_slow(monkeypatch):
     planned = Grouping(("seed",)).planned([waiting({"seed": i}) for i in range(16)], 1)
     shown = Progress(planned, ["seed"], 1, quiet=True)
     lines = []
-    shown.say = lines.append
+    monkeypatch.setattr(shown, "say", lines.append)
     shown.done = [2.0] * 5  # seconds, each its share of a group
     shown.hear(Event("began", planned[0]))
     for _ in range(3):

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 import optax
+from jax.core import Tracer
 
 KEPT = 64  # optimisers; each keeps alive what was compiled with it
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type, np.dtype)
@@ -48,9 +49,7 @@ def _content(thing: Any, within: frozenset[int]) -> Hashable:
         return type(thing), *map(inside, thing)
     if isinstance(thing, Mapping):
         return type(thing), *((inside(k), inside(v)) for k, v in thing.items())
-    if isinstance(thing, np.ndarray | np.generic | jax.Array) and not isinstance(
-        thing, jax.core.Tracer
-    ):
+    if isinstance(thing, np.ndarray | np.generic | jax.Array) and not isinstance(thing, Tracer):
         array = np.asarray(thing)
         return "array", str(array.dtype), array.shape, array.tobytes()
     return "object", id(thing)
