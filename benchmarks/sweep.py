@@ -1,9 +1,10 @@
 """What does a sweep cost beside its runs, and how fast does it find that nothing is left?
 
 200 runs of one second (they sleep) in eight processes, against `concurrent.futures` with the
-same processes, in turns; then 10,000 finished runs: the same sweep again, and its table; then
-32 small networks one by one and as ensembles of 8, in two processes, in turns. Wall time, with
-starting and compiling. Prints, judges nothing: the exit code is 0. Takes about five minutes.
+same processes, in turns; then 10,000 finished runs: the same sweep again, its table, and the
+page of 1,000; then 32 small networks one by one and as ensembles of 8, in two processes, in
+turns, with starting and compiling. Wall time. Prints, judges nothing: the exit code is 0.
+Takes about eight minutes.
 """
 
 import concurrent.futures
@@ -11,7 +12,9 @@ import contextlib
 import functools
 import io
 import multiprocessing
+import os
 import pathlib
+import sys
 import tempfile
 import time
 from typing import Any
@@ -24,7 +27,7 @@ from slowpoint.sweeps.manifest import opened
 from slowpoint.sweeps.run import Run, waiting
 from slowpoint.sweeps.sweep import sweep
 
-ROUNDS, RUNS, AT_ONCE, ROWS = 2, 200, 8, 10_000
+ROUNDS, RUNS, AT_ONCE, ROWS, PAGE = 2, 200, 8, 10_000, 1000
 NETWORKS, UNITS = 32, 32
 
 
@@ -59,9 +62,9 @@ def row(what: str, value: float, bar: float, relation: str = "<=") -> None:
     print(f"  {what:52} {value:9.3f}  {relation} {bar:g}  {met}", flush=True)
 
 
-def finished(out: pathlib.Path) -> None:
+def finished(out: pathlib.Path, count: int) -> None:
     """A sweep of many rows as it stands when all are done."""
-    rows = [waiting({"seed": seed, "seconds": 1.0}) for seed in range(ROWS)]
+    rows = [waiting({"seed": seed, "seconds": 1.0}) for seed in range(count)]
     numbers = {f"metric {i}": i / 7 for i in range(6)}
     for run in rows:
         (out / run.path).mkdir(parents=True)
@@ -78,6 +81,17 @@ def again(out: pathlib.Path) -> None:
 def table(out: pathlib.Path) -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         print("\n".join(told(out, "")))
+
+
+def page(out: pathlib.Path) -> tuple[float, float]:
+    """Seconds and MB of `slowpoint report`."""
+    command = str(pathlib.Path(sys.executable).with_name("slowpoint"))
+    begun = time.perf_counter()
+    child = os.posix_spawn(command, [command, "report", str(out)], os.environ)
+    _, status, used = os.wait4(child, 0)
+    assert not status
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return time.perf_counter() - begun, used.ru_maxrss / unit
 
 
 def learned(seed: Any, batch: int, updates: int) -> Any:
@@ -128,13 +142,18 @@ def main() -> None:
     print(f"{ROWS:,} finished runs, seconds")
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder)
-        finished(out)
+        finished(out, ROWS)
         row(
             "the same sweep again: nothing to do",
             min(wall(lambda: again(out)) for _ in "ab"),
             2,
         )
         row("a line a run, and the table", min(wall(lambda: table(out)) for _ in "ab"), 5)
+    with tempfile.TemporaryDirectory() as folder:
+        finished(pathlib.Path(folder), PAGE)
+        seconds, memory = page(pathlib.Path(folder))
+    row(f"the page of {PAGE:,} runs, seconds", seconds, 10)
+    row("its memory, MB", memory, 300)
     print(f"{NETWORKS} networks of {UNITS} units, two processes, seconds", flush=True)
     row("one by one / together, batches of 8", gain(8, 6000), 1.3, ">=")
     print(f"  {'the same, batches of 64':52} {gain(64, 600):9.3f}", flush=True)

@@ -6,6 +6,7 @@ import json
 import math
 import pathlib
 import re
+import shutil
 import sqlite3
 
 import jax.numpy as jnp
@@ -21,6 +22,7 @@ import slowpoint.experiments
 from slowpoint.core.result import Result
 from slowpoint.experiments import flipflop_memory
 from slowpoint.sweeps.collect import collect
+from slowpoint.sweeps.executors import Event
 from slowpoint.sweeps.groups import Grouping
 from slowpoint.sweeps.local import Local
 from slowpoint.sweeps.manifest import NAME, read_sweep
@@ -88,9 +90,7 @@ def test_a_run_that_is_missing_is_done_again_at_its_width(rows, once, tmp_path):
     done = once({"seed": range(6)}, width=3)
     before = {run.hash: run for run in done.runs}
     gone = done.runs[4]
-    for file in (tmp_path / "out" / gone.path).iterdir():
-        file.unlink()
-    (tmp_path / "out" / gone.path).rmdir()
+    shutil.rmtree(tmp_path / "out" / gone.path)
     rows.calls.clear()
     again = once({"seed": range(6)}, width=1)  # another width is for new runs
     assert rows.calls == [(10, [4, 4, 4])]
@@ -240,22 +240,37 @@ def test_a_manifest_without_widths_is_read_and_goes_on(once, rows, tmp_path):
 
 
 def test_a_group_under_way_is_not_called_slow(monkeypatch):
-    clock = iter(np.arange(0, 1000, 5.0)).__next__
-    monkeypatch.setattr("slowpoint.sweeps.progress.time.monotonic", clock)
-    from slowpoint.sweeps.executors import Event
-
+    clock = [0.0]
+    monkeypatch.setattr("slowpoint.sweeps.progress.time.monotonic", lambda: clock[0])
     planned = Grouping(("seed",)).planned([waiting({"seed": i}) for i in range(16)], 1)
     shown = Progress(planned, ["seed"], 1, quiet=True)
+    shown.total += 5
     lines = []
     monkeypatch.setattr(shown, "say", lines.append)
     shown.done = [2.0] * 5  # seconds, each its share of a group
-    shown.hear(Event("began", planned[0]))
-    for _ in range(3):
-        shown.hear(None)  # 15 s of some 32
+    for run in planned:
+        shown.hear(Event("began", run))
+    clock[0] = 20.0
+    shown.hear(None)
     assert not lines
-    for _ in range(30):
-        shown.hear(None)
-    assert len(lines) == 1  # 165 s
+    assert shown.words(20.0) == "about 12 s left"  # of 16 times 2
+    clock[0] = 100.0
+    shown.hear(None)
+    assert len(lines) == 16
+
+
+def test_without_together_what_is_missing_is_done_alone(rows, once, tmp_path):
+    done = once({"seed": range(4)}, width=2)
+    shutil.rmtree(tmp_path / "out" / done.runs[0].path)
+
+    def fn(seed: int, units: int = 10):
+        return float(units + seed)
+
+    fn.__module__, fn.__qualname__ = rows.fn.__module__, rows.fn.__qualname__
+    again = sweep(fn, {"seed": range(4)}, out=tmp_path / "out", quiet=True)
+    assert again.did == 1
+    assert [run.width for run in again.runs] == [1, 2, 2, 2]
+    assert [run.width for run in read_sweep(tmp_path / "out").runs] == [1, 2, 2, 2]
 
 
 # ---------------------------------------------------------------- experiments
