@@ -165,6 +165,18 @@ def test_a_record_that_is_seen_late_counts(tmp_path, monkeypatch):
     assert (ended.kind, ended.run.status) == ("ended", "done")
 
 
+def test_a_group_waits_for_its_last_record(tmp_path):
+    work, group = work_in(tmp_path), (waiting({"seed": 1}), waiting({"seed": 2}))
+    job, _ = next(gone(None, work, [group]))
+    assert module._ended(work, job, group, late=False) == []
+    work(group[:1])
+    assert module._ended(work, job, group, late=False) == []
+    late = module._ended(work, job, group, late=True)
+    assert [run.status for run in late] == ["done", "lost"]
+    work(group[1:])
+    assert [run.status for run in module._ended(work, job, group, late=False)] == ["done"] * 2
+
+
 def test_what_is_taken_back_leaves_no_result_and_begins_anew(tmp_path):
     later = []
 
