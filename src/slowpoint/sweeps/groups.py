@@ -32,7 +32,7 @@ class Grouping:
         """New runs with their widths: groups of nearly one size, enough for `at_once`."""
         if not self.over:
             return list(runs)
-        kinds = _sorted_by(self._shape, runs)
+        kinds = _apart_by(self._shape, runs)
         found = {}
         for kind in kinds:
             least = math.ceil(len(kind) / max(self.most(kind[0].settings), 1))
@@ -47,7 +47,7 @@ class Grouping:
         if not self.over:
             return [(dataclasses.replace(run, width=1),) for run in runs]
         found = []
-        for kind in _sorted_by(lambda run: (run.width, self._shape(run)), runs):
+        for kind in _apart_by(lambda run: (run.width, self._shape(run)), runs):
             width = kind[0].width
             found += [tuple(kind[i : i + width]) for i in range(0, len(kind), width)]
         return found
@@ -57,7 +57,7 @@ class Grouping:
         return json.dumps(rest, sort_keys=True)
 
 
-def _sorted_by(key: Callable[[Run], Hashable], runs: Iterable[Run]) -> list[list[Run]]:
+def _apart_by(key: Callable[[Run], Hashable], runs: Iterable[Run]) -> list[list[Run]]:
     """`runs` apart by `key`, in the order in which each key comes first."""
     kinds = defaultdict(list)
     for run in runs:

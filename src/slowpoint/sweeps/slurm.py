@@ -158,9 +158,8 @@ class _Task:
 def _submit(executor: Any, work: Work, groups: Sequence[Group]) -> Iterable[tuple[Any, Group]]:
     from submitit.core.utils import FailedJobError
 
-    for run in itertools.chain(
-        *groups
-    ):  # what an earlier try left must not be taken for the new one
+    # what an earlier try left must not be taken for the new one
+    for run in itertools.chain.from_iterable(groups):
         shutil.rmtree(work.out / run.path, ignore_errors=True)
     try:
         with environment(ONE_THREAD):
