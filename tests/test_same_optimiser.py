@@ -84,6 +84,13 @@ def test_what_is_not_of_optax_is_known_by_its_object():
     assert same_optimiser(optax.sgd(steps[0])) is not same_optimiser(optax.sgd(steps[1]))
 
 
+def test_one_with_a_key_is_known_by_its_object():
+    key = jr.key(1)
+    one, two = (optax.add_noise(0.1, 0.5, key) for _ in "ab")
+    assert same_optimiser(one) is same_optimiser(two)
+    assert same_optimiser(optax.add_noise(0.1, 0.5, jr.key(1))) is not one
+
+
 def test_few_are_kept():
     first = same_optimiser(optax.sgd(0.5))
     for i in range(module.KEPT):

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.core import Tracer
@@ -49,10 +50,17 @@ def _content(thing: Any, within: frozenset[int]) -> Hashable:
         return type(thing), *map(inside, thing)
     if isinstance(thing, Mapping):
         return type(thing), *((inside(k), inside(v)) for k, v in thing.items())
-    if isinstance(thing, np.ndarray | np.generic | jax.Array) and not isinstance(thing, Tracer):
+    if isinstance(thing, np.ndarray | np.generic | jax.Array) and _readable(thing):
         array = np.asarray(thing)
         return "array", str(array.dtype), array.shape, array.tobytes()
     return "object", id(thing)
+
+
+def _readable(array: np.ndarray | np.generic | jax.Array) -> bool:
+    """Whether its numbers are there: it is not traced, and no key."""
+    return not isinstance(array, Tracer) and not jnp.issubdtype(
+        array.dtype, jax.dtypes.prng_key
+    )
 
 
 def _held(cell: types.CellType) -> Any:
