@@ -6,8 +6,6 @@ PyTorch gets the same numbers every time. Prints ratios, judges nothing: the exi
 """
 
 import io
-import pathlib
-import resource
 import subprocess
 import sys
 import time
@@ -20,6 +18,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
+from _memory import highest
 
 from slowpoint.cells.gru import GRU
 from slowpoint.cells.vanilla import Vanilla
@@ -185,14 +184,6 @@ def peak(what: str) -> float:
     """MB that a process of its own takes at most: "idle", "plain" or "remat"."""
     command = [sys.executable, __file__, what]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
-def highest() -> float:
-    """The most MB that this process has held."""
-    status = pathlib.Path("/proc/self/status")
-    if status.exists():  # Linux: ru_maxrss would count the parent, from before it was forked
-        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
 
 
 def memory() -> None:

@@ -77,9 +77,12 @@ def test_rates_tell_them_apart(a, b):
     assert (one is other) == (a == b)
 
 
-def test_what_is_not_of_optax_is_known_by_its_object():
+@pytest.mark.parametrize("module", [__name__, "optax_of_mine", None])
+def test_what_is_not_of_optax_is_known_by_its_object(module):
     rate = [0.1]
     steps = [lambda _: rate[0] for _ in "ab"]  # the same code, and who knows what it reads
+    for step in steps:
+        step.__module__ = module
     assert same_optimiser(optax.sgd(steps[0])) is same_optimiser(optax.sgd(steps[0]))
     assert same_optimiser(optax.sgd(steps[0])) is not same_optimiser(optax.sgd(steps[1]))
 

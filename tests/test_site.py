@@ -136,14 +136,19 @@ def test_the_picture_of_a_quick_run_is_called_so(site, tmp_path):
         (run / "about.json").write_text(f'{{"scale": "{scale}"}}')
         (run / "figure.png").write_text(scale)
 
+    card = lambda text: text.partition("### bistable_points\n")[2].partition("### ")[0]
+    alone = card(site.gallery.page(root, pages))  # no run at hand: what the file states
+    assert "<summary>Claims</summary>" in alone
+    assert "![" not in alone
     left(root / ".cache/quick/bistable_points", "quick")
     text = site.gallery.page(root, pages)
-    assert text.count("(runs/bistable_points.png)\n\n*The figure of a quick run.*") == 1
+    picture = "![The figure of bistable_points](runs/bistable_points.png)"
+    assert text.count(f"{picture}\n\n*The figure of a quick run.*") == 1
     assert text.count("<summary>Claims of a quick run</summary>") == 1
     left(root / "runs/bistable_points", "full")  # this comes first
     text = site.gallery.page(root, pages)
     assert "quick run" not in text
-    assert "![The figure of a full run](runs/bistable_points.png)" in text
+    assert picture in text
     assert (pages / "runs/bistable_points.png").read_text() == "full"
 
 

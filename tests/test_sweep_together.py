@@ -1,6 +1,7 @@
 """Are runs of equal shapes done in one call, and does every run get what is its own?"""
 
 import csv
+import dataclasses
 import importlib
 import json
 import math
@@ -22,7 +23,7 @@ import slowpoint.experiments
 from slowpoint.core.result import Result
 from slowpoint.experiments import flipflop_memory
 from slowpoint.sweeps.collect import collect
-from slowpoint.sweeps.executors import Event
+from slowpoint.sweeps.executors import each, Event
 from slowpoint.sweeps.groups import Grouping
 from slowpoint.sweeps.local import Local
 from slowpoint.sweeps.manifest import NAME, read_sweep
@@ -248,8 +249,8 @@ def test_a_group_under_way_is_not_called_slow(monkeypatch):
     lines = []
     monkeypatch.setattr(shown, "say", lines.append)
     shown.done = [2.0] * 5  # seconds, each its share of a group
-    for run in planned:
-        shown.hear(Event("began", run))
+    for told in each("began", planned):
+        shown.hear(told)
     clock[0] = 20.0
     shown.hear(None)
     assert not lines
@@ -257,6 +258,18 @@ def test_a_group_under_way_is_not_called_slow(monkeypatch):
     clock[0] = 100.0
     shown.hear(None)
     assert len(lines) == 16
+
+
+def test_what_fills_a_group_does_not_share_its_time(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("slowpoint.sweeps.progress.time.monotonic", lambda: clock[0])
+    alone = dataclasses.replace(waiting({"seed": 1}), width=16)  # done again, the rest is there
+    (told,) = each("began", (alone,))
+    shown = Progress([alone], ["seed"], 1, quiet=True)
+    shown.hear(told)
+    clock[0] = 32.0
+    shown.hear(Event("ended", dataclasses.replace(alone, status="lost")))
+    assert shown.done == [32.0]
 
 
 def test_without_together_what_is_missing_is_done_alone(rows, once, tmp_path):
@@ -340,6 +353,6 @@ def test_networks_learn_the_same_together_and_alone(monkeypatch):
     _, (together, keys), (alone, own) = seen
     assert len(together) == len(alone) == 2
     for a, b in zip(together, alone):
-        np.testing.assert_allclose(a.losses, b.losses, rtol=1e-4)
-        np.testing.assert_allclose(a.system.recurrent, b.system.recurrent, atol=1e-4)
+        np.testing.assert_allclose(a.losses, b.losses, rtol=1e-6)
+        np.testing.assert_allclose(a.system.recurrent, b.system.recurrent, atol=1e-6)
     assert [jr.key_data(k).tolist() for k in keys] == [jr.key_data(k).tolist() for k in own]

@@ -52,7 +52,7 @@ def _card(entry: Entry, file: pathlib.Path, root: pathlib.Path, folder: pathlib.
     elif run and (run / "figure.png").exists():
         (folder / "runs").mkdir(exist_ok=True)
         shutil.copy(run / "figure.png", folder / "runs" / f"{entry.name}.png")
-        lines.append(f"![The figure{of or ' of a full run'}](runs/{entry.name}.png)\n")
+        lines.append(f"![The figure of {entry.name}](runs/{entry.name}.png)\n")
         lines += ["*The figure of a quick run.*\n"] * bool(quick)
     lines.append(f"{entry.paper} *Takes {entry.takes.rstrip('.')}.*\n")
     if claims:

@@ -40,7 +40,7 @@ def _content(thing: Any, within: frozenset[int]) -> Hashable:
     if id(thing) in within:
         return "itself"
     inside = functools.partial(_content, within=within | {id(thing)})
-    if isinstance(thing, types.FunctionType) and thing.__module__.startswith("optax"):
+    if isinstance(thing, types.FunctionType) and _of_optax(thing):
         cells = [_held(cell) for cell in thing.__closure__ or ()]
         parts = (thing.__defaults__, thing.__kwdefaults__, cells)
         return thing.__code__, *map(inside, parts)
@@ -54,6 +54,10 @@ def _content(thing: Any, within: frozenset[int]) -> Hashable:
         array = np.asarray(thing)
         return "array", str(array.dtype), array.shape, array.tobytes()
     return "object", id(thing)
+
+
+def _of_optax(function: types.FunctionType) -> bool:
+    return (function.__module__ or "").partition(".")[0] == "optax"
 
 
 def _readable(array: np.ndarray | np.generic | jax.Array) -> bool:

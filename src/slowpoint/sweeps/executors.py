@@ -1,7 +1,7 @@
 """Who does the runs? The promise of an executor, and the one that does them here."""
 
 import dataclasses
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 from slowpoint.sweeps.groups import Group
@@ -15,11 +15,12 @@ class Event:
 
     kind: Literal["began", "ended"]
     run: Run
+    together: int = 1  # runs that are done in its call
 
 
-def each(kind: Literal["began", "ended"], runs: Iterable[Run]) -> Iterator[Event]:
-    """That of each of them."""
-    return (Event(kind, run) for run in runs)
+def each(kind: Literal["began", "ended"], runs: Sequence[Run]) -> Iterator[Event]:
+    """That of each run of a group."""
+    return (Event(kind, run, len(runs)) for run in runs)
 
 
 @runtime_checkable

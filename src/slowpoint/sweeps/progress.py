@@ -49,7 +49,7 @@ class Progress:
         from tqdm import tqdm
 
         self.total, self.varied, self.at_once = len(runs), varied, at_once
-        self.running: dict[str, tuple[Run, float]] = {}
+        self.running: dict[str, tuple[Event, float]] = {}  # and when it was heard
         self.done: list[float] = []
         self.failed, self.named = 0, set()
         form = "{desc}: {n_fmt}/{total_fmt} |{bar}| {elapsed}{postfix}"
@@ -60,22 +60,21 @@ class Progress:
         """Take in what an executor tells."""
         now = time.monotonic()
         if event and event.kind == "began":
-            self.running[event.run.hash] = (event.run, now)
+            self.running[event.run.hash] = (event, now)
         elif event:
-            _, begun = self.running.pop(event.run.hash, (event.run, now))
-            # its own clock: news may come late
-            taken = event.run.seconds or (now - begun) / event.run.width
+            known = self.running.pop(event.run.hash, (event, now))
+            taken = event.run.seconds or _age(*known, now)  # its own clock: news may be late
             self.done.append(taken)
             self._judge(event.run, taken)
             self.bar.update()
-        for run, begun in self.running.values():
-            self._judge(run, (now - begun) / run.width)
+        for began, heard in self.running.values():
+            self._judge(began.run, _age(began, heard, now))
         if not self.bar.disable:
             self.bar.set_postfix_str(self.words(now))
 
     def words(self, now: float) -> str:
         """What stands behind the bar."""
-        ages = [(now - begun) / run.width for run, begun in self.running.values()]
+        ages = [_age(*known, now) for known in self.running.values()]
         waiting = self.total - len(self.done) - len(ages)
         left = time_left(self.done, ages, waiting, self.at_once)
         words = [] if left is None else [f"about {in_words(left)} left"]
@@ -100,3 +99,8 @@ class Progress:
     def close(self) -> None:
         """Leave the bar as it is."""
         self.bar.close()
+
+
+def _age(began: Event, heard: float, now: float) -> float:
+    """Seconds that a run has taken so far: of a group, its share."""
+    return (now - heard) / began.together
